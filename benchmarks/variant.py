@@ -1,0 +1,27 @@
+"""A server with other settings than its command has flags for: `python -m benchmarks.variant JSON`.
+
+JSON: fields of `Config`, and `"loop": "asyncio"` to do without uvloop.
+"""
+
+import asyncio
+import json
+import sys
+
+from digitserve.server.__main__ import loop_factory
+from digitserve.server.app import Server
+from digitserve.server.config import Config
+
+
+async def serve(settings: dict[str, object]) -> None:
+    """Serves until it is killed."""
+    server = Server(Config(addresses=("127.0.0.1:0",), **settings))  # type: ignore[arg-type]
+    (address,) = await server.start()
+    print(f"serving on {address}", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    factory = None if given.pop("loop", "uvloop") == "asyncio" else loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serve(given))

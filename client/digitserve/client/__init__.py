@@ -1,0 +1,74 @@
+"""Ask a digitserve server what the digits are.  Needs neither NumPy nor TensorFlow.
+
+with DigitClient("127.0.0.1:50051") as client:
+    print(client.predict(image).digit)                  # one image
+    for outcome in client.stream(camera_frames): ...    # an endless stream
+    with client.pipeline() as pipeline: ...             # many calls at once, on one stream
+"""
+
+from digitserve.client._aio import AsyncDigitClient, AsyncStream
+from digitserve.client._pipeline import AsyncPipeline, Pipeline
+from digitserve.client._sync import DigitClient, Stream
+from digitserve.client.errors import (
+    Aborted,
+    CallError,
+    DeadlineExceeded,
+    DigitServeError,
+    FailedPrecondition,
+    FieldViolation,
+    Internal,
+    InvalidArgument,
+    InvalidImage,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    StreamEnded,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from digitserve.client.types import (
+    Delivery,
+    Failed,
+    Frame,
+    Health,
+    Outcome,
+    Predicted,
+    Prediction,
+    Skipped,
+    SkipReason,
+)
+
+__all__ = [
+    "Aborted",
+    "AsyncDigitClient",
+    "AsyncPipeline",
+    "AsyncStream",
+    "CallError",
+    "DeadlineExceeded",
+    "Delivery",
+    "DigitClient",
+    "DigitServeError",
+    "Failed",
+    "FailedPrecondition",
+    "FieldViolation",
+    "Frame",
+    "Health",
+    "Internal",
+    "InvalidArgument",
+    "InvalidImage",
+    "NotFound",
+    "Outcome",
+    "PermissionDenied",
+    "Pipeline",
+    "Predicted",
+    "Prediction",
+    "ResourceExhausted",
+    "SkipReason",
+    "Skipped",
+    "Stream",
+    "StreamEnded",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+]

@@ -1,0 +1,8 @@
+"""The command `digitserve`: works in the base install, nicer with the extra `cli`."""
+
+from digitserve.client.cli.bench import bench
+from digitserve.client.cli.commands import digitserve as main
+
+__all__ = ["main"]
+
+main.add_command(bench)

@@ -1,0 +1,48 @@
+"""Writes the Python stubs of `protos/` beside the `.proto` files (or below a folder that is named).
+
+Runs in an environment of its own, with the pinned `grpcio-tools`: see `requirements/protos.in`
+and `make stubs`.
+"""
+
+import sys
+from importlib.metadata import files
+from importlib.resources import files as resources
+from pathlib import Path
+
+from grpc_tools import protoc
+
+PROTOS = Path(__file__).resolve().parent.parent / "protos"
+
+
+def googleapis() -> Path:
+    """The folder that holds `google/rpc/status.proto`."""
+    for file in files("googleapis-common-protos") or ():
+        if file.as_posix() == "google/rpc/status.proto":
+            return Path(str(file.locate())).parents[2]
+    raise SystemExit("googleapis-common-protos is not installed")
+
+
+def arguments() -> list[str]:
+    """What protoc has to be told whatever it is to make: where to look, and our files."""
+    return [
+        "protoc",
+        f"-I{PROTOS}",
+        f"-I{googleapis()}",
+        f"-I{resources('grpc_tools') / '_proto'}",
+        *sorted(str(path) for path in PROTOS.glob("digitserve/v1/*.proto")),
+    ]
+
+
+def main(out: Path = PROTOS) -> None:
+    """Generates messages, their types, and services into `out`."""
+    kinds = (f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python"))
+    if status := protoc.main([*arguments(), *kinds]):
+        raise SystemExit(status)
+    # `manifest.proto` has no service; an empty module for it would only be read.
+    for stub in out.glob("digitserve/v1/*_pb2_grpc.py"):
+        if "Servicer" not in stub.read_text(encoding="utf-8"):
+            stub.unlink()
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Pins every environment, with hashes and without a registry's address: `make lock`.
+set -eu
+uv=$1
+pin() {
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@"
+}
+pin pyproject.toml requirements/pins.in --extra server --extra trainer --extra cli --extra camera \
+    --extra dev \
+    -o requirements/development.txt
+pin pyproject.toml requirements/pins.in --extra server --extra cli \
+    -c requirements/development.txt -o requirements/demo.txt
+pin requirements/protos.in -o requirements/protos.txt

@@ -1,0 +1,147 @@
+"""The command `digitserve-server`."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+# gRPC's core would say on stderr what we say in one line.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+try:
+    from digitserve.server.addresses import AddressError
+    from digitserve.server.app import Server
+    from digitserve.server.config import Config
+    from digitserve.server.engines import ENGINES
+    from digitserve.server.versions.bundle import BundleError
+except ImportError as error:  # the base install is the client alone
+    sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
+
+EXIT_CUT = 1
+EXIT_ADDRESS = 3
+EXIT_MODEL = 4
+
+_DEFAULTS = Config()
+
+
+@click.command(
+    epilog="Exit codes: 0 drained cleanly, 1 something was cut, 2 usage, 3 an address "
+    "cannot be had, 4 a model cannot be served."
+)
+@click.version_option(package_name="digitserve")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    default=_DEFAULTS.addresses,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen: host:port (port 0: a free one) or unix:PATH.  May be given again.",
+)
+@click.option(
+    "--models",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder of bundles 1, 2, …, one bundle, or a .keras file.  Default: the bundled model.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=_DEFAULTS.engine,
+    show_default=True,
+    help="What runs the network.",
+)
+@click.option(
+    "--input-range",
+    type=click.Choice(["0..1", "0..255"]),
+    help="What a bare .keras file without a Rescaling layer wants for ink.",
+)
+@click.option(
+    "--lame-duck",
+    "lame_duck_s",
+    type=click.FloatRange(min=0),
+    default=_DEFAULTS.lame_duck_s,
+    show_default=True,
+    metavar="SECONDS",
+    help="From SIGTERM until new calls are refused.  SIGINT has none.",
+)
+@click.option(
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(min=0),
+    default=_DEFAULTS.grace_s,
+    show_default=True,
+    metavar="SECONDS",
+    help="From the signal until a stream that its caller keeps open is ended.",
+)
+def main(**options: object) -> None:
+    """Serves handwritten digit models over gRPC.
+
+    \b
+    digitserve-server                                       the bundled model, 127.0.0.1:50051
+    digitserve-server --models models --address 127.0.0.1:0
+    digitserve-server --models epic_num_reader.keras --input-range 0..1
+
+    SIGTERM or Ctrl-C finishes what was accepted, then stops; a second one stops at once.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            sys.exit(runner.run(_serve(Config(**options))))  # type: ignore[arg-type]  # Click checked
+    except AddressError as error:
+        _fail(EXIT_ADDRESS, error)
+    except BundleError as error:
+        _fail(EXIT_MODEL, error)
+
+
+def _fail(code: int, error: Exception) -> None:
+    click.echo(f"digitserve-server: {error}", err=True)
+    sys.exit(code)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop of uvloop where it is installed: it answers a fifth more calls than asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(config: Config) -> int:
+    """Serves until a signal; returns the exit code."""
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    server = Server(config)
+    starting = asyncio.ensure_future(server.start())
+    first = asyncio.ensure_future(signals.get())
+    await asyncio.wait({starting, first}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        await server.stop()
+        starting.cancel()
+        return 0
+    _announce(starting.result())
+    lame_duck_s = config.lame_duck_s if await first == signal.SIGTERM else 0.0
+    draining = asyncio.ensure_future(server.drain(lame_duck_s))
+    second = asyncio.ensure_future(signals.get())
+    await asyncio.wait({draining, second}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        draining.cancel()
+        await server.stop()
+        return EXIT_CUT
+    return 0 if draining.result() else EXIT_CUT
+
+
+def _announce(addresses: Sequence[str]) -> None:
+    click.echo(f"serving on {', '.join(addresses)}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A server, wired together: the one place where the parts meet.
+
+start ─▶ listening, NOT_SERVING ─▶ versions read, checked, warmed ─▶ SERVING
+drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─▶ the open ones end ─▶ stopped
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from digitserve.server.addresses import bind
+from digitserve.server.admission import Admission
+from digitserve.server.config import Config
+from digitserve.server.services.digits import digit_service
+from digitserve.server.services.drain import Drain
+from digitserve.server.services.models import model_service
+from digitserve.server.services.streams import Stream
+from digitserve.server.transport.grpcio import GenericOnly, add_service
+from digitserve.server.versions.registry import Registry, Version, open_versions
+
+# Seconds for the last answers to leave, and for neighbours that never end (health's Watch).
+_LAST_WORDS_S = 0.5
+
+
+class Server:
+    """A model server, from its start to the end of its drain."""
+
+    def __init__(
+        self, config: Config, open_models: Callable[[Config], Sequence[Version]] = open_versions
+    ) -> None:
+        """Makes a server that does nothing yet; inside a running event loop.
+
+        Args:
+            config: how it runs.
+            open_models: reads, checks and warms the versions; called in a thread.
+        """
+        self._config = config
+        self._open_models = open_models
+        self._registry = Registry()
+        self._drain = Drain()
+        self._health = health.aio.HealthServicer()
+        self._services = (
+            digit_service(config, self._registry, self._drain, Admission(config.max_queue_images)),
+            model_service(config, self._registry),
+        )
+        self._server = grpc.aio.server(options=_options(config))
+        for service in self._services:
+            add_service(self._server, service, self._drain)
+        generic = GenericOnly(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, generic)
+        names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(names), generic
+        )
+
+    async def start(self) -> tuple[str, ...]:
+        """Listens, makes the models ready, and then turns healthy.
+
+        Returns:
+            The addresses, with the ports that were taken.
+
+        Raises:
+            AddressError: if an address cannot be had.
+            BundleError: if a model cannot be served.
+        """
+        addresses = tuple(bind(self._server, address) for address in self._config.addresses)
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._server.start()
+        try:
+            self._registry.publish(await asyncio.to_thread(self._open_models, self._config))
+        except BaseException:
+            await self._server.stop(None)
+            raise
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+        return addresses
+
+    async def drain(self, lame_duck_s: float) -> bool:
+        """Finishes what was accepted, then stops.
+
+        Args:
+            lame_duck_s: seconds in which new unary calls are still served.
+
+        Returns:
+            Whether everything that was open ended by itself.
+        """
+        await self._health.enter_graceful_shutdown()
+        self._drain.begin(self._config.grace_s)
+        await asyncio.sleep(lame_duck_s)
+        async with asyncio.TaskGroup() as tasks:
+            # Refuses what is new; what is running has until the grace is over.
+            tasks.create_task(self._server.stop(self._config.grace_s + _LAST_WORDS_S))
+            await self._drain.idle()
+            await self._server.stop(_LAST_WORDS_S)
+        self._registry.close()
+        return self._drain.clean
+
+    async def stop(self) -> None:
+        """Stops at once; what is open is cut."""
+        await self._server.stop(None)
+        self._registry.close()
+
+    @property
+    def streams(self) -> Collection[Stream]:
+        """The open streams."""
+        return self._drain.streams
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(service.name for service in self._services)
+
+    async def _say(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for name in (health.OVERALL_HEALTH, *self._names()):
+            await self._health.set(name, status)
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    """What gRPC has to be told; each of these was learnt the hard way (docs/decisions)."""
+    return [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        # A second server on the same port is to fail, not to take every other connection.
+        ("grpc.so_reuseport", 0),
+        # Clients that keep idle connections alive are welcome: no GOAWAY `too_many_pings`.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Without these gRPC reads thousands of frames of a stream ahead of us.  A message of 32
+        # images fits: with less it would wait for the window half way (a tenth of its cost).
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 32 * 1024),
+    ]

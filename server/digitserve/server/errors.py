@@ -1,0 +1,172 @@
+"""What can go wrong, and as which status a caller sees it: one table.
+
+A new error is a class, a row, a line in `docs/protocol.md` and a test case.  Messages say whose
+fault it is; what nobody foresaw says nothing but an id that the log has too.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from google.rpc import status_pb2
+
+DOMAIN = "digitserve"
+RETRY_AFTER_S = 1
+
+_log = logging.getLogger(__name__)
+
+
+class DomainError(Exception):
+    """The root of all that the server refuses on purpose.  `reason` is stable and documented."""
+
+    reason: str
+
+
+@dataclass
+class BadField(DomainError):
+    """A field of the caller's message is wrong."""
+
+    field: str
+    reason: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.description}"
+
+
+@dataclass
+class UnknownModel(DomainError):
+    """No such version or label."""
+
+    kind: str
+    name: str
+    known: Iterable[object]
+
+    @property
+    def reason(self) -> str:  # type: ignore[override]  # follows from the kind
+        """VERSION_UNKNOWN or LABEL_UNKNOWN."""
+        return f"{self.kind.upper()}_UNKNOWN"
+
+    def __str__(self) -> str:
+        there = ", ".join(map(str, self.known)) or "none"
+        return f"no {self.kind} {self.name!r} here; there is: {there}"
+
+
+class NoModelReady(DomainError):
+    """The model is still being loaded."""
+
+    reason = "NO_MODEL_READY"
+
+    def __str__(self) -> str:
+        return "no model is ready yet"
+
+
+class Draining(DomainError):
+    """The server, or the stream, takes nothing new."""
+
+    reason = "DRAINING"
+
+    def __str__(self) -> str:
+        return "draining: nothing new is accepted here; try another address, or again later"
+
+
+@dataclass
+class QueueFull(DomainError):
+    """Too many images are in already; nothing was accepted."""
+
+    images: int
+    most: int
+    reason = "QUEUE_FULL"
+
+    def __str__(self) -> str:
+        return f"{self.images} of at most {self.most} images are in the queue; try again later"
+
+
+class DeadlinePassed(DomainError):
+    """The time was up before the turn came; nothing was computed."""
+
+    reason = "DEADLINE_PASSED"
+
+    def __str__(self) -> str:
+        return "the deadline passed while this waited for its turn; it was not computed"
+
+
+@dataclass
+class NotServed(DomainError):
+    """In the contract, not served by this server."""
+
+    what: str
+    reason = "NOT_SERVED"
+
+    def __str__(self) -> str:
+        return f"{self.what} is in the contract, but this server does not serve it yet"
+
+
+def _bad_request(error: BadField) -> Message:
+    violation = details.BadRequest.FieldViolation(
+        field=error.field, description=error.description, reason=error.reason
+    )
+    request: Message = details.BadRequest(field_violations=[violation])
+    return request
+
+
+def _resource(error: UnknownModel) -> Message:
+    info: Message = details.ResourceInfo(
+        resource_type=f"digitserve.model.{error.kind}",
+        resource_name=error.name,
+        description=str(error),
+    )
+    return info
+
+
+def _retry(_: DomainError) -> Message:
+    info: Message = details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))
+    return info
+
+
+_TABLE: dict[type[DomainError], tuple[grpc.StatusCode, Callable[..., Message] | None]] = {
+    BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
+    UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
+    NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
+    Draining: (grpc.StatusCode.UNAVAILABLE, _retry),
+    QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry),
+    DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, None),
+    NotServed: (grpc.StatusCode.UNIMPLEMENTED, None),
+}
+
+
+def status_of(error: BaseException) -> status_pb2.Status:
+    """Says `error` as a `google.rpc.Status`, for a call and for a frame alike."""
+    error = first_cause(error)
+    if not isinstance(error, DomainError):
+        return _unforeseen(error)
+    code, detail = _TABLE[type(error)]
+    status = status_pb2.Status(code=code.value[0], message=str(error))
+    status.details.add().Pack(details.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    if detail is not None:
+        status.details.add().Pack(detail(error))
+    return status
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Looks into a group, which is what a task group makes of what its tasks raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _unforeseen(error: BaseException) -> status_pb2.Status:
+    """Tells the log everything and the caller nothing but where to find it."""
+    number = secrets.token_hex(4)
+    _log.error("internal error %s", number, exc_info=error)
+    status = status_pb2.Status(
+        code=grpc.StatusCode.INTERNAL.value[0], message=f"internal error {number}"
+    )
+    info = details.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"id": number})
+    status.details.add().Pack(info)
+    return status

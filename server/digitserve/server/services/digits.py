@@ -1,0 +1,66 @@
+"""The DigitService handlers: protobuf on one side, arrays on the other.
+
+Nothing here knows Keras, sockets or flags.  A handler decodes, asks the engine and encodes; which
+error becomes which status is decided once, in `errors.py`.
+"""
+
+import time
+
+from digitserve.server import codec, wire
+from digitserve.server.admission import Admission
+from digitserve.server.config import Config
+from digitserve.server.errors import DeadlinePassed
+from digitserve.server.services import Call, Method, Service, StreamCall
+from digitserve.server.services.drain import Drain
+from digitserve.server.services.streams import Stream
+from digitserve.server.versions.registry import Registry, Version
+from digitserve.v1 import digits_pb2
+
+
+def digit_service(
+    config: Config, registry: Registry, drain: Drain, admission: Admission
+) -> Service:
+    """Makes the service."""
+    pen = wire.Pen()
+
+    def resolve(request: digits_pb2.PredictRequest | digits_pb2.StreamOptions) -> Version:
+        named = request.WhichOneof("model")
+        return registry.resolve(
+            request.version if named == "version" else None,
+            request.label if named == "label" else None,
+        )
+
+    async def predict(request: digits_pb2.PredictRequest, call: Call) -> bytes:
+        codec.check_detail(request.detail)
+        images = codec.decode_images(
+            request.pixels, request.count, request.encoding, config.max_images
+        )
+        version = resolve(request)
+        deadline = call.deadline()
+
+        def prepare() -> codec.Images:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise DeadlinePassed
+            return images
+
+        count = len(images)
+        admission.enter_or_refuse(count)
+        try:
+            turn = await version.turns.predict(prepare, call.peer(), count)
+        finally:
+            admission.leave(count)
+        assert turn is not None  # there is always something to do
+        return wire.predict_response(pen.records(turn.answer, request.detail), version.number)
+
+    async def stream_predict(call: StreamCall) -> None:
+        stream = Stream(call, config, resolve, admission, pen)
+        with drain.joined(stream):
+            await stream.run()
+
+    return Service(
+        "digitserve.v1.DigitService",
+        {
+            "Predict": Method(digits_pb2.PredictRequest, unary=predict),
+            "StreamPredict": Method(digits_pb2.StreamPredictRequest, stream=stream_predict),
+        },
+    )

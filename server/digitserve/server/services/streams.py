@@ -1,0 +1,268 @@
+"""StreamPredict: frames for as long as the caller sends them, one outcome for each.
+
+Three tasks, so that none of them holds up another; a caller who waits for each answer is never
+stalled, and one who does not read stops nobody but himself:
+
+    messages ──▶ read ──▶ [ window ] ──▶ take turns ──▶ [ window ] ──▶ write ──▶ responses
+
+A full window stops reading, and HTTP/2 flow control carries that pause back to the sender: a caller
+who outruns the model waits; it does not fill our memory.  All that waits when the turn comes goes
+through the engine together.  A frame that is wrong fails alone.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import numpy as np
+
+from digitserve.server import codec, wire
+from digitserve.server.admission import Admission
+from digitserve.server.config import Config
+from digitserve.server.errors import BadField, DomainError, Draining
+from digitserve.server.services import END, Garbage, StreamCall
+from digitserve.server.services.window import Frame, Window
+from digitserve.server.turns import Turn
+from digitserve.server.versions.registry import Version
+from digitserve.v1 import digits_pb2
+
+DELIVERIES = (
+    digits_pb2.DELIVERY_ORDERED,
+    digits_pb2.DELIVERY_UNORDERED,
+    digits_pb2.DELIVERY_LATEST,
+)
+
+Resolve = Callable[[digits_pb2.StreamOptions], Version]
+
+
+class Stream:
+    """One open stream.
+
+    Attributes:
+        messages: how many messages were read so far.
+    """
+
+    def __init__(
+        self,
+        call: StreamCall,
+        config: Config,
+        resolve: Resolve,
+        admission: Admission,
+        pen: wire.Pen,
+    ) -> None:
+        self._call = call
+        self._config = config
+        self._resolve = resolve
+        self._pen = pen
+        self._options = digits_pb2.StreamOptions()
+        self._max_age_s: float | None = None
+        self._window = Window(config.max_in_flight_frames, config.max_in_flight_images, admission)
+        self.messages = 0
+        self._draining = False
+        self._notice: digits_pb2.Notice | None = None  # due
+        self._limit = asyncio.timeout(None)
+
+    async def run(self) -> None:
+        """Serves the stream to its end.
+
+        Raises:
+            DomainError: if the first message's options are wrong.
+            Draining: if the caller did not half-close within the grace of a drain.
+        """
+        config = self._config
+        # With jitter: streams that were opened together are not to come back together.
+        age_s = config.stream_max_age_s * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
+        too_old = asyncio.get_running_loop().call_later(
+            age_s, self.drain, config.grace_s, digits_pb2.Notice.REASON_STREAM_TOO_OLD
+        )
+        try:
+            # Writes instead of yielding: a task group must not straddle a `yield` (PEP 789).
+            async with self._limit, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read())
+                tasks.create_task(self._take_turns())
+                await self._write()
+        except TimeoutError:
+            raise Draining from None
+        finally:
+            too_old.cancel()
+            self._window.abandon()
+
+    def drain(
+        self,
+        grace_s: float,
+        reason: "digits_pb2.Notice.Reason" = digits_pb2.Notice.REASON_DRAINING,
+    ) -> None:
+        """Accepts nothing more; tells the caller; ends within `grace_s` seconds."""
+        if self._draining:
+            return
+        self._draining = True
+        self._notice = digits_pb2.Notice(reason=reason, accepted=self.messages)
+        self._notice.grace.FromMilliseconds(round(grace_s * 1000))
+        self._limit.reschedule(asyncio.get_running_loop().time() + grace_s)
+        self._window.ready.set()
+
+    # --- reading -----------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        window = self._window
+        while True:
+            if not window.has_room(1):
+                await window.room_for(1)
+            message = await self._call.read()
+            if message is END:
+                break
+            sequence, self.messages = self.messages, self.messages + 1
+            if sequence == 0 and not isinstance(message, Garbage):
+                self._open(message.options)
+                if message.HasField("options") and not message.HasField("frame"):
+                    continue
+            frame = self._accept(sequence, message)
+            if not window.has_room(len(frame)):
+                await window.room_for(len(frame))
+            await window.put(frame)
+        window.close()
+
+    def _open(self, options: digits_pb2.StreamOptions) -> None:
+        """Takes the first message's options; what is wrong with them ends the stream."""
+        check_options(options)
+        self._resolve(options)
+        self._options = options
+        if options.HasField("max_age"):
+            self._max_age_s = options.max_age.ToTimedelta().total_seconds()
+        self._window.open(options)
+
+    def _accept(self, sequence: int, message: digits_pb2.StreamPredictRequest | Garbage) -> Frame:
+        """Checks a message; what is wrong with it fails this frame alone."""
+        frame = Frame(sequence, "" if isinstance(message, Garbage) else message.frame.frame_id)
+        try:
+            if self._draining:
+                raise Draining
+            if isinstance(message, Garbage):
+                raise BadField("", "NOT_A_MESSAGE", "expected a StreamPredictRequest")
+            sent = message.frame
+            if sequence and message.HasField("options"):
+                raise BadField("options", "OPTIONS_NOT_FIRST", "expected in the first message only")
+            if not message.HasField("frame"):
+                raise BadField("frame", "FRAME_MISSING", "expected a frame, got none")
+            codec.check_frame_id(sent.frame_id, self._config.max_frame_id_bytes)
+            if sent.timeout_us:
+                frame.expires = frame.received + sent.timeout_us / 1e6
+            if self._max_age_s is not None:
+                frame.stale = frame.received + self._max_age_s - sent.age_us / 1e6
+            frame.images = codec.decode_images(
+                sent.pixels, sent.count, self._options.encoding, self._config.max_images
+            )
+        except DomainError as error:
+            frame.fail(error)
+        return frame
+
+    # --- taking turns ------------------------------------------------------------------------
+
+    async def _take_turns(self) -> None:
+        window = self._window
+        while window.waiting or not window.closed:
+            if window.waiting:
+                await self._take_turn()
+            else:
+                window.work.clear()
+                await window.work.wait()
+
+    async def _take_turn(self) -> None:
+        """Finds the outcome of the frames that wait, as many as one turn holds."""
+        taken: list[Frame] = []
+        try:
+            version = self._resolve(self._options)
+            if version.turns.inline:
+                # While the last turn's answers are written frames gather, and then go together.
+                await self._window.written.wait()
+
+            def prepare() -> codec.Images | None:
+                taken.extend(self._window.take(version.turns.images))
+                images = [frame.images for frame in taken if frame.images is not None]
+                if len(images) > 1:
+                    return np.concatenate(images)
+                return images[0] if images else None
+
+            await self._classify(version, prepare, taken)
+        except Exception as error:  # whatever it was, it ends these frames and not the stream
+            taken = taken or self._window.take(1)
+            await self._classify_alone(taken, error)
+        for frame in taken:
+            self._window.settle(frame)
+
+    async def _classify_alone(self, frames: Sequence[Frame], error: Exception) -> None:
+        """Finds out which frames broke a turn; what only shared it with them is answered."""
+        for frame in frames:
+            try:
+                if len(frames) == 1:
+                    raise error
+                images = frame.images
+                version = self._resolve(self._options)
+                await self._classify(version, lambda images=images: images, [frame])  # type: ignore[misc]
+            except Exception as own:
+                frame.fail(own)
+
+    async def _classify(
+        self,
+        version: Version,
+        prepare: Callable[[], codec.Images | None],
+        frames: Sequence[Frame],
+    ) -> None:
+        """Takes a turn for the images that `prepare` gives, which are those of `frames`."""
+        waiting = self._window.waiting or sum(map(len, frames))
+        turn = await version.turns.predict(prepare, self, waiting)
+        if turn is not None:
+            self._share(turn, version, frames)
+
+    def _share(self, turn: Turn, version: Version, frames: Sequence[Frame]) -> None:
+        """Gives each frame its part of the turn's answer."""
+        detail, model_us = self._options.detail, round(turn.model_s * 1e6)
+        records, size = self._pen.records(turn.answer, detail), wire.record_bytes(detail)
+        start = 0
+        for frame in frames:
+            end = start + len(frame) * size
+            wait_us = max(0, round((turn.started - frame.received) * 1e6))
+            frame.outcome = wire.outcome(records[start:end], version.number, wait_us, model_us)
+            start = end
+
+    # --- writing -----------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        """Writes what is settled, and a notice as soon as it is due."""
+        window = self._window
+        while True:
+            if self._notice is not None:
+                notice, self._notice = self._notice, None
+                await self._call.write(digits_pb2.StreamPredictResponse(notice=notice))
+            elif (frame := window.next_settled()) is not None:
+                await self._call.write(
+                    wire.stream_response(frame.sequence, frame.frame_id, frame.outcome)
+                )
+                window.answered()
+            elif window.over:
+                return
+            else:
+                window.ready.clear()
+                await window.ready.wait()
+
+
+def check_options(options: digits_pb2.StreamOptions) -> None:
+    """Refuses options that are not in the contract, or contradict each other."""
+    codec.check_encoding(options.encoding)
+    codec.check_detail(options.detail)
+    if options.delivery not in digits_pb2.Delivery.values():
+        names = "DELIVERY_ORDERED (1), DELIVERY_UNORDERED (2) or DELIVERY_LATEST (3)"
+        raise BadField(
+            "options.delivery", "DELIVERY_UNKNOWN", f"expected {names}, got {options.delivery}"
+        )
+    if options.delivery == digits_pb2.DELIVERY_LATEST and options.max_in_flight_frames == 1:
+        raise BadField(
+            "options.max_in_flight_frames",
+            "OPTIONS_CONTRADICT",
+            "expected at least 2 with DELIVERY_LATEST (one computed, one waiting), got 1",
+        )
+    if options.HasField("max_age") and (age := options.max_age.ToTimedelta()) <= timedelta(0):
+        raise BadField(
+            "options.max_age", "MAX_AGE_RANGE", f"expected more than 0 s, got {age.total_seconds()}"
+        )

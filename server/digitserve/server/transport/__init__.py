@@ -1,0 +1,1 @@
+"""Frameworks that carry calls: each turns its own calls into `services.Call`."""

@@ -1,0 +1,131 @@
+"""Services on grpc.aio: its contexts become `Call`s, `DomainError`s become statuses.
+
+Generic handlers only: since 1.84 grpc.aio pays for every registered method at every call.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from digitserve.server.errors import RETRY_AFTER_S, BadField, QueueFull, first_cause, status_of
+from digitserve.server.services import (
+    END,
+    GARBAGE,
+    CallEnded,
+    Garbage,
+    Method,
+    Response,
+    Service,
+)
+from digitserve.server.services.drain import Drain
+
+
+class _Call:
+    """A grpc.aio context as a `StreamCall`."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def peer(self) -> str:
+        peer: str = self._context.peer()
+        return peer
+
+    def deadline(self) -> float | None:
+        left = self._context.time_remaining()
+        return None if left is None else time.monotonic() + left
+
+    async def read(self) -> Any:
+        message = await self._context.read()
+        return END if message is grpc.aio.EOF else message
+
+    async def write(self, response: Response) -> None:
+        try:
+            await self._context.write(response)
+        except (grpc.aio.BaseError, RuntimeError) as error:  # what it raises on a finished call
+            raise CallEnded from error
+
+
+def add_service(server: grpc.aio.Server, service: Service, drain: Drain) -> None:
+    """Lets `server` answer for `service`; `drain` knows which calls are running."""
+    handlers = {name: _handler(method, drain) for name, method in service.methods.items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.name, handlers),))
+
+
+class GenericOnly:
+    """A server for generated `add_…_to_server`, without the cost of registered methods."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """Leaves it to the generic handlers, which know the same methods."""
+
+
+def _handler(method: Method, drain: Drain) -> "grpc.RpcMethodHandler[Any, Any]":
+    parse = _parser(method.request)
+    if method.unary is not None:
+        return grpc.unary_unary_rpc_method_handler(
+            _unary(method.unary, method.request, drain), parse, _serialize
+        )
+    assert method.stream is not None
+    return grpc.stream_stream_rpc_method_handler(_stream(method.stream, drain), parse, _serialize)
+
+
+def _parser(message: type[Message]) -> Callable[[bytes], Message | Garbage]:
+    def parse(data: bytes) -> Message | Garbage:
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            return GARBAGE
+
+    return parse
+
+
+def _serialize(response: Response) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
+def _unary(
+    handle: Callable[[Any, Any], Awaitable[Response]], expected: type[Message], drain: Drain
+) -> Callable[..., Any]:
+    async def handler(request: Message | Garbage, context: Any) -> Response | None:
+        drain.enter()
+        try:
+            if request is GARBAGE:
+                raise BadField("", "NOT_A_MESSAGE", f"expected a {expected.__name__}")
+            return await handle(request, _Call(context))
+        except Exception as error:  # the table decides what the caller sees of it
+            await _abort(context, error)
+            return None
+        finally:
+            drain.leave()
+
+    return handler
+
+
+def _stream(handle: Callable[[Any], Awaitable[None]], drain: Drain) -> Callable[..., Any]:
+    async def handler(_: object, context: Any) -> None:
+        drain.enter()
+        try:
+            await handle(_Call(context))
+        except Exception as error:
+            if not isinstance(first_cause(error), CallEnded):
+                await _abort(context, error)
+        finally:
+            drain.leave()
+
+    return handler
+
+
+async def _abort(context: Any, error: BaseException) -> None:
+    """Ends a call with the status of `error`."""
+    status = rpc_status.to_status(status_of(error))
+    if isinstance(error, QueueFull):
+        # Clients whose service config retries this wait so long first.
+        pushback = ("grpc-retry-pushback-ms", str(RETRY_AFTER_S * 1000))
+        status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
+    await context.abort_with_status(status)

@@ -1,0 +1,98 @@
+"""What stands beside DigitService on the same port: ModelService, health and reflection."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from digitserve.v1 import models_pb2
+from support.engines import InkEngine
+from support.serving import Serving, serving, versions_of
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def test_limits_are_told(serving: Serving) -> None:
+    """What a client must keep to, and what it may ask for."""
+    with serving.models() as stub:
+        limits = stub.GetLimits(models_pb2.GetLimitsRequest())
+    assert limits.max_images == 1024
+    assert limits.max_message_bytes == 4 * 1024 * 1024
+    assert list(limits.encodings) == [1, 2]
+    assert list(limits.deliveries) == [1, 2, 3]
+    assert (limits.max_in_flight_frames, limits.max_in_flight_images) == (64, 256)
+
+
+def test_versions_are_listed(serving: Serving) -> None:
+    """With state, labels, accuracy, description and engine."""
+    with serving.models() as stub:
+        (version,) = stub.ListVersions(models_pb2.ListVersionsRequest()).versions
+    assert (version.version, list(version.labels)) == (1, ["stable"])
+    assert version.state == models_pb2.ModelVersion.STATE_READY
+    assert version.accuracy > 0.96
+    assert version.description
+    assert version.engine in {"litert", "tensorflow"}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("LoadVersion", models_pb2.LoadVersionRequest(version=1)),
+        ("PromoteVersion", models_pb2.PromoteVersionRequest(version=1)),
+        ("RollBackVersion", models_pb2.RollBackVersionRequest()),
+        ("UnloadVersion", models_pb2.UnloadVersionRequest(version=1)),
+        ("SetLabel", models_pb2.SetLabelRequest(label="canary", version=1)),
+    ],
+)
+def test_what_is_not_served_yet_says_so(serving: Serving, method: str, request_: Any) -> None:
+    """UNIMPLEMENTED, naming the method."""
+    with serving.models() as stub, pytest.raises(grpc.RpcError) as raised:
+        getattr(stub, method)(request_)
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert method in str(raised.value.details())
+
+
+@pytest.mark.parametrize(
+    "service", ["", "digitserve.v1.DigitService", "digitserve.v1.ModelService"]
+)
+def test_health_is_told_for_each_service(serving: Serving, service: str) -> None:
+    """SERVING once the model is ready."""
+    with serving.channel() as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert stub.Check(request).status == SERVING
+
+
+def test_health_of_an_unknown_service_is_not_found(serving: Serving) -> None:
+    """As the health protocol lays down."""
+    with serving.channel() as channel, pytest.raises(grpc.RpcError) as raised:
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="x.Y"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_watch_sees_the_drain_and_does_not_hold_it_up() -> None:
+    """NOT_SERVING from its first moment; the watcher is let go when the drain is over."""
+    with serving(versions=versions_of(InkEngine())) as up, up.channel() as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == SERVING
+        draining = asyncio.run_coroutine_threadsafe(up.server.drain(0), up.loop)
+        assert next(watch).status == NOT_SERVING
+        assert draining.result(timeout=20) is True
+
+
+def test_reflection_lists_every_service(serving: Serving) -> None:
+    """So that grpcurl works without the protos."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    with serving.channel() as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        (response,) = stub.ServerReflectionInfo(iter([request]))
+    assert {service.name for service in response.list_services_response.service} == {
+        "digitserve.v1.DigitService",
+        "digitserve.v1.ModelService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
