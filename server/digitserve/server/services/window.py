@@ -82,6 +82,7 @@ class Window:
         self._frames = self._images = 0
         self._waiting: deque[Frame] = deque()
         self._soonest = _NEVER  # nothing that waits expires before
+        self._alarm: asyncio.TimerHandle | None = None
         self._line: deque[Frame] = deque()  # in the order in which they are to be written
         self._room = asyncio.Event()
 
@@ -111,11 +112,7 @@ class Window:
         """Waits until a frame of so many images may come in."""
         while not self.has_room(images):
             self._room.clear()
-            try:
-                async with asyncio.timeout_at(self._next_expiry()):
-                    await self._room.wait()
-            except TimeoutError:
-                self.expire()
+            await self._room.wait()
 
     async def put(self, frame: Frame) -> None:
         """Lets a frame in; one that has its outcome already waits for nothing."""
@@ -139,28 +136,13 @@ class Window:
 
     def take(self, images: int) -> list[Frame]:
         """Takes the frames of one turn: the next, and what follows it and fits."""
-        self.expire()
+        if time.monotonic() >= self._soonest:
+            self._expire()
         taken: list[Frame] = []
         while self._waiting and (not taken or len(self._waiting[0]) <= images):
             taken.append(self._next())
             images -= len(taken[-1])
         return taken
-
-    def expire(self) -> None:
-        """Gives an outcome to the frames whose time has passed while they waited."""
-        if self._soonest == _NEVER or (now := time.monotonic()) < self._soonest:
-            return
-        waiting = [self._next() for _ in range(len(self._waiting))]
-        self._soonest = _NEVER
-        for frame in waiting:
-            if now >= frame.expires:
-                frame.fail(DeadlinePassed())
-                self.settle(frame)
-            elif now >= frame.stale:
-                frame.skip(digits_pb2.Skip.REASON_EXPIRED)
-                self.settle(frame)
-            else:
-                self._wait(frame)
 
     def settle(self, frame: Frame) -> None:
         """The frame has its outcome: it needs no turn, only to be written."""
@@ -186,6 +168,8 @@ class Window:
         """The stream is over; nobody will take or write what is left."""
         self._admission.leave(self._images)
         self._images = 0
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def _forget_images(self, frame: Frame) -> None:
         images, frame.images = len(frame), None
@@ -197,13 +181,31 @@ class Window:
     def _wait(self, frame: Frame) -> None:
         self._waiting.append(frame)
         self.waiting += len(frame)
-        self._soonest = min(self._soonest, frame.expires, frame.stale)
+        until = min(frame.expires, frame.stale)
+        if until < self._soonest:
+            self._soonest = until
+            if self._alarm is not None:
+                self._alarm.cancel()
+            # A millisecond late rather than early: some loops count in those.
+            in_s = until - time.monotonic() + 0.001
+            self._alarm = asyncio.get_running_loop().call_later(in_s, self._expire)
+
+    def _expire(self) -> None:
+        """Gives an outcome to the frames whose time has passed while they waited."""
+        now = time.monotonic()
+        waiting = [self._next() for _ in range(len(self._waiting))]
+        self._soonest = _NEVER
+        for frame in waiting:
+            if now >= frame.expires:
+                frame.fail(DeadlinePassed())
+                self.settle(frame)
+            elif now >= frame.stale:
+                frame.skip(digits_pb2.Skip.REASON_EXPIRED)
+                self.settle(frame)
+            else:
+                self._wait(frame)
 
     def _next(self) -> Frame:
         frame = self._waiting.popleft()
         self.waiting -= len(frame)
         return frame
-
-    def _next_expiry(self) -> float | None:
-        """The loop's time before which nothing in the window expires; None if nothing will."""
-        return None if self._soonest == _NEVER else self._soonest
