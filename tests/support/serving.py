@@ -32,7 +32,7 @@ class Serving:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine where the server lives."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout=60)
 
     def tasks(self) -> int:
         """How many tasks live on the server's loop."""

@@ -37,7 +37,7 @@ class Talk:
             await self.call.write(message)
 
     async def hear(self) -> Response:
-        response = await asyncio.wait_for(self.call.read(), 20)
+        response = await asyncio.wait_for(self.call.read(), 60)
         assert isinstance(response, Response), "the stream ended"
         return response
 
