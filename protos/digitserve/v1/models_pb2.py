@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from digitserve.v1 import digits_pb2 as digitserve_dot_v1_dot_digits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igitserve/v1/models.proto\x12\rdigitserve.v1\x1a\x1a\x64igitserve/v1/digits.proto\"\x12\n\x10GetLimitsRequest\"\xf8\x01\n\x11GetLimitsResponse\x12\x12\n\nmax_images\x18\x01 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x04\x12/\n\tencodings\x18\x03 \x03(\x0e\x32\x1c.digitserve.v1.PixelEncoding\x12+\n\ndeliveries\x18\x04 \x03(\x0e\x32\x17.digitserve.v1.Delivery\x12\x1c\n\x14max_in_flight_frames\x18\x05 \x01(\r\x12\x1c\n\x14max_in_flight_images\x18\x06 \x01(\r\x12\x1a\n\x12max_frame_id_bytes\x18\x07 \x01(\r\"\xa6\x02\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.digitserve.v1.ModelVersion.State\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x15\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_LOADING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x11\n\rSTATE_REFUSED\x10\x03\x12\x13\n\x0fSTATE_UNLOADING\x10\x04\x42\x0b\n\t_accuracy\"\x15\n\x13ListVersionsRequest\"E\n\x14ListVersionsResponse\x12-\n\x08versions\x18\x01 \x03(\x0b\x32\x1b.digitserve.v1.ModelVersion\"%\n\x12LoadVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\"C\n\x13LoadVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"Z\n\x15PromoteVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x1c\n\x0f\x65xpected_stable\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x12\n\x10_expected_stable\"F\n\x16PromoteVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"J\n\x16RollBackVersionRequest\x12\x1c\n\x0f\x65xpected_stable\x18\x01 \x01(\x04H\x00\x88\x01\x01\x42\x12\n\x10_expected_stable\"G\n\x17RollBackVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"\'\n\x14UnloadVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x17\n\x15UnloadVersionResponse\"B\n\x0fSetLabelRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_version\"\x12\n\x10SetLabelResponse2\xf7\x04\n\x0cModelService\x12N\n\tGetLimits\x12\x1f.digitserve.v1.GetLimitsRequest\x1a .digitserve.v1.GetLimitsResponse\x12W\n\x0cListVersions\x12\".digitserve.v1.ListVersionsRequest\x1a#.digitserve.v1.ListVersionsResponse\x12T\n\x0bLoadVersion\x12!.digitserve.v1.LoadVersionRequest\x1a\".digitserve.v1.LoadVersionResponse\x12]\n\x0ePromoteVersion\x12$.digitserve.v1.PromoteVersionRequest\x1a%.digitserve.v1.PromoteVersionResponse\x12`\n\x0fRollBackVersion\x12%.digitserve.v1.RollBackVersionRequest\x1a&.digitserve.v1.RollBackVersionResponse\x12Z\n\rUnloadVersion\x12#.digitserve.v1.UnloadVersionRequest\x1a$.digitserve.v1.UnloadVersionResponse\x12K\n\x08SetLabel\x12\x1e.digitserve.v1.SetLabelRequest\x1a\x1f.digitserve.v1.SetLabelResponseB\xa3\x01\n\x17io.github.digitserve.v1B\x0bModelsProtoP\x01ZBgithub.com/digitserve/digitserve/protos/digitserve/v1;digitservev1\xa2\x02\x03\x44GS\xaa\x02\rDigitserve.V1\xca\x02\rDigitserve\\V1\xea\x02\x0e\x44igitserve::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64igitserve/v1/models.proto\x12\rdigitserve.v1\x1a\x1a\x64igitserve/v1/digits.proto\"\x12\n\x10GetLimitsRequest\"\xf8\x01\n\x11GetLimitsResponse\x12\x12\n\nmax_images\x18\x01 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x04\x12/\n\tencodings\x18\x03 \x03(\x0e\x32\x1c.digitserve.v1.PixelEncoding\x12+\n\ndeliveries\x18\x04 \x03(\x0e\x32\x17.digitserve.v1.Delivery\x12\x1c\n\x14max_in_flight_frames\x18\x05 \x01(\r\x12\x1c\n\x14max_in_flight_images\x18\x06 \x01(\r\x12\x1a\n\x12max_frame_id_bytes\x18\x07 \x01(\r\"\xe9\x03\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.digitserve.v1.ModelVersion.State\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x15\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\x1a\n\rgate_accuracy\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08image_us\x18\t \x01(\x01H\x02\x88\x01\x01\x12 \n\x13rejection_threshold\x18\n \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06images\x18\x0b \x01(\x04\x12%\n\x06shadow\x18\x0c \x01(\x0b\x32\x15.digitserve.v1.Shadow\"j\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_LOADING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x11\n\rSTATE_REFUSED\x10\x03\x12\x13\n\x0fSTATE_UNLOADING\x10\x04\x42\x0b\n\t_accuracyB\x10\n\x0e_gate_accuracyB\x0b\n\t_image_usB\x16\n\x14_rejection_threshold\"(\n\x06Shadow\x12\x0e\n\x06images\x18\x01 \x01(\x04\x12\x0e\n\x06\x61greed\x18\x02 \x01(\x04\"\x15\n\x13ListVersionsRequest\"E\n\x14ListVersionsResponse\x12-\n\x08versions\x18\x01 \x03(\x0b\x32\x1b.digitserve.v1.ModelVersion\"%\n\x12LoadVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\"C\n\x13LoadVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"Z\n\x15PromoteVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x1c\n\x0f\x65xpected_stable\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x12\n\x10_expected_stable\"F\n\x16PromoteVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"J\n\x16RollBackVersionRequest\x12\x1c\n\x0f\x65xpected_stable\x18\x01 \x01(\x04H\x00\x88\x01\x01\x42\x12\n\x10_expected_stable\"G\n\x17RollBackVersionResponse\x12,\n\x07version\x18\x01 \x01(\x0b\x32\x1b.digitserve.v1.ModelVersion\"\'\n\x14UnloadVersionRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\"\x17\n\x15UnloadVersionResponse\"B\n\x0fSetLabelRequest\x12\r\n\x05label\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\n\n\x08_version\"\x12\n\x10SetLabelResponse2\xf7\x04\n\x0cModelService\x12N\n\tGetLimits\x12\x1f.digitserve.v1.GetLimitsRequest\x1a .digitserve.v1.GetLimitsResponse\x12W\n\x0cListVersions\x12\".digitserve.v1.ListVersionsRequest\x1a#.digitserve.v1.ListVersionsResponse\x12T\n\x0bLoadVersion\x12!.digitserve.v1.LoadVersionRequest\x1a\".digitserve.v1.LoadVersionResponse\x12]\n\x0ePromoteVersion\x12$.digitserve.v1.PromoteVersionRequest\x1a%.digitserve.v1.PromoteVersionResponse\x12`\n\x0fRollBackVersion\x12%.digitserve.v1.RollBackVersionRequest\x1a&.digitserve.v1.RollBackVersionResponse\x12Z\n\rUnloadVersion\x12#.digitserve.v1.UnloadVersionRequest\x1a$.digitserve.v1.UnloadVersionResponse\x12K\n\x08SetLabel\x12\x1e.digitserve.v1.SetLabelRequest\x1a\x1f.digitserve.v1.SetLabelResponseB\xa3\x01\n\x17io.github.digitserve.v1B\x0bModelsProtoP\x01ZBgithub.com/digitserve/digitserve/protos/digitserve/v1;digitservev1\xa2\x02\x03\x44GS\xaa\x02\rDigitserve.V1\xca\x02\rDigitserve\\V1\xea\x02\x0e\x44igitserve::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,33 +38,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLIMITSRESPONSE']._serialized_start=94
   _globals['_GETLIMITSRESPONSE']._serialized_end=342
   _globals['_MODELVERSION']._serialized_start=345
-  _globals['_MODELVERSION']._serialized_end=639
-  _globals['_MODELVERSION_STATE']._serialized_start=520
-  _globals['_MODELVERSION_STATE']._serialized_end=626
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=641
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=662
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=664
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=733
-  _globals['_LOADVERSIONREQUEST']._serialized_start=735
-  _globals['_LOADVERSIONREQUEST']._serialized_end=772
-  _globals['_LOADVERSIONRESPONSE']._serialized_start=774
-  _globals['_LOADVERSIONRESPONSE']._serialized_end=841
-  _globals['_PROMOTEVERSIONREQUEST']._serialized_start=843
-  _globals['_PROMOTEVERSIONREQUEST']._serialized_end=933
-  _globals['_PROMOTEVERSIONRESPONSE']._serialized_start=935
-  _globals['_PROMOTEVERSIONRESPONSE']._serialized_end=1005
-  _globals['_ROLLBACKVERSIONREQUEST']._serialized_start=1007
-  _globals['_ROLLBACKVERSIONREQUEST']._serialized_end=1081
-  _globals['_ROLLBACKVERSIONRESPONSE']._serialized_start=1083
-  _globals['_ROLLBACKVERSIONRESPONSE']._serialized_end=1154
-  _globals['_UNLOADVERSIONREQUEST']._serialized_start=1156
-  _globals['_UNLOADVERSIONREQUEST']._serialized_end=1195
-  _globals['_UNLOADVERSIONRESPONSE']._serialized_start=1197
-  _globals['_UNLOADVERSIONRESPONSE']._serialized_end=1220
-  _globals['_SETLABELREQUEST']._serialized_start=1222
-  _globals['_SETLABELREQUEST']._serialized_end=1288
-  _globals['_SETLABELRESPONSE']._serialized_start=1290
-  _globals['_SETLABELRESPONSE']._serialized_end=1308
-  _globals['_MODELSERVICE']._serialized_start=1311
-  _globals['_MODELSERVICE']._serialized_end=1942
+  _globals['_MODELVERSION']._serialized_end=834
+  _globals['_MODELVERSION_STATE']._serialized_start=660
+  _globals['_MODELVERSION_STATE']._serialized_end=766
+  _globals['_SHADOW']._serialized_start=836
+  _globals['_SHADOW']._serialized_end=876
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=878
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=899
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=901
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=970
+  _globals['_LOADVERSIONREQUEST']._serialized_start=972
+  _globals['_LOADVERSIONREQUEST']._serialized_end=1009
+  _globals['_LOADVERSIONRESPONSE']._serialized_start=1011
+  _globals['_LOADVERSIONRESPONSE']._serialized_end=1078
+  _globals['_PROMOTEVERSIONREQUEST']._serialized_start=1080
+  _globals['_PROMOTEVERSIONREQUEST']._serialized_end=1170
+  _globals['_PROMOTEVERSIONRESPONSE']._serialized_start=1172
+  _globals['_PROMOTEVERSIONRESPONSE']._serialized_end=1242
+  _globals['_ROLLBACKVERSIONREQUEST']._serialized_start=1244
+  _globals['_ROLLBACKVERSIONREQUEST']._serialized_end=1318
+  _globals['_ROLLBACKVERSIONRESPONSE']._serialized_start=1320
+  _globals['_ROLLBACKVERSIONRESPONSE']._serialized_end=1391
+  _globals['_UNLOADVERSIONREQUEST']._serialized_start=1393
+  _globals['_UNLOADVERSIONREQUEST']._serialized_end=1432
+  _globals['_UNLOADVERSIONRESPONSE']._serialized_start=1434
+  _globals['_UNLOADVERSIONRESPONSE']._serialized_end=1457
+  _globals['_SETLABELREQUEST']._serialized_start=1459
+  _globals['_SETLABELREQUEST']._serialized_end=1525
+  _globals['_SETLABELRESPONSE']._serialized_start=1527
+  _globals['_SETLABELRESPONSE']._serialized_end=1545
+  _globals['_MODELSERVICE']._serialized_start=1548
+  _globals['_MODELSERVICE']._serialized_end=2179
 # @@protoc_insertion_point(module_scope)

@@ -31,7 +31,7 @@ class GetLimitsResponse(_message.Message):
     def __init__(self, max_images: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., encodings: _Optional[_Iterable[_Union[_digits_pb2.PixelEncoding, str]]] = ..., deliveries: _Optional[_Iterable[_Union[_digits_pb2.Delivery, str]]] = ..., max_in_flight_frames: _Optional[int] = ..., max_in_flight_images: _Optional[int] = ..., max_frame_id_bytes: _Optional[int] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "state", "labels", "accuracy", "description", "reason", "engine")
+    __slots__ = ("version", "state", "labels", "accuracy", "description", "reason", "engine", "gate_accuracy", "image_us", "rejection_threshold", "images", "shadow")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ModelVersion.State]
@@ -51,6 +51,11 @@ class ModelVersion(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    GATE_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_US_FIELD_NUMBER: _ClassVar[int]
+    REJECTION_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     version: int
     state: ModelVersion.State
     labels: _containers.RepeatedScalarFieldContainer[str]
@@ -58,7 +63,20 @@ class ModelVersion(_message.Message):
     description: str
     reason: str
     engine: str
-    def __init__(self, version: _Optional[int] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., labels: _Optional[_Iterable[str]] = ..., accuracy: _Optional[float] = ..., description: _Optional[str] = ..., reason: _Optional[str] = ..., engine: _Optional[str] = ...) -> None: ...
+    gate_accuracy: float
+    image_us: float
+    rejection_threshold: float
+    images: int
+    shadow: Shadow
+    def __init__(self, version: _Optional[int] = ..., state: _Optional[_Union[ModelVersion.State, str]] = ..., labels: _Optional[_Iterable[str]] = ..., accuracy: _Optional[float] = ..., description: _Optional[str] = ..., reason: _Optional[str] = ..., engine: _Optional[str] = ..., gate_accuracy: _Optional[float] = ..., image_us: _Optional[float] = ..., rejection_threshold: _Optional[float] = ..., images: _Optional[int] = ..., shadow: _Optional[_Union[Shadow, _Mapping]] = ...) -> None: ...
+
+class Shadow(_message.Message):
+    __slots__ = ("images", "agreed")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    AGREED_FIELD_NUMBER: _ClassVar[int]
+    images: int
+    agreed: int
+    def __init__(self, images: _Optional[int] = ..., agreed: _Optional[int] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ()
