@@ -4,9 +4,11 @@ with DigitClient("127.0.0.1:50051") as client:
     print(client.predict(image).digit)                  # one image
     for outcome in client.stream(camera_frames): ...    # an endless stream
     with client.pipeline() as pipeline: ...             # many calls at once, on one stream
+    client.models.promote(2)                            # which version answers
 """
 
 from digitserve.client._aio import AsyncDigitClient, AsyncStream
+from digitserve.client._models import AsyncModels, Models
 from digitserve.client._pipeline import AsyncPipeline, Pipeline
 from digitserve.client._sync import DigitClient, Stream
 from digitserve.client.errors import (
@@ -32,9 +34,12 @@ from digitserve.client.types import (
     Failed,
     Frame,
     Health,
+    ModelState,
+    ModelVersion,
     Outcome,
     Predicted,
     Prediction,
+    Shadow,
     Skipped,
     SkipReason,
 )
@@ -42,6 +47,7 @@ from digitserve.client.types import (
 __all__ = [
     "Aborted",
     "AsyncDigitClient",
+    "AsyncModels",
     "AsyncPipeline",
     "AsyncStream",
     "CallError",
@@ -57,6 +63,9 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "InvalidImage",
+    "ModelState",
+    "ModelVersion",
+    "Models",
     "NotFound",
     "Outcome",
     "PermissionDenied",
@@ -64,6 +73,7 @@ __all__ = [
     "Predicted",
     "Prediction",
     "ResourceExhausted",
+    "Shadow",
     "SkipReason",
     "Skipped",
     "Stream",

@@ -1,19 +1,21 @@
 """The client for asyncio: the same words as `_sync`, awaited."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
+from digitserve.client._asking import AsyncAsking
 from digitserve.client._closing import AsyncClosing
 from digitserve.client._ledger import Ledger
+from digitserve.client._models import AsyncModels
 from digitserve.client._patience import Patience
 from digitserve.client._pipeline import AsyncPipeline
 from digitserve.client._pixels import Image, Pixels, many_images, one_image
-from digitserve.client.errors import CallError, Unavailable
+from digitserve.client.errors import CallError
 from digitserve.client.types import Delivery, Frame, Health, Outcome, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -23,6 +25,9 @@ class AsyncDigitClient(AsyncClosing):
 
     async with AsyncDigitClient("127.0.0.1:50051") as client:
         print((await client.predict(image)).digit)
+
+    Attributes:
+        models: the versions that the server holds; see `AsyncModels`.
     """
 
     def __init__(
@@ -35,6 +40,8 @@ class AsyncDigitClient(AsyncClosing):
         """Makes a client; connects at the first call.  Takes what `DigitClient` takes."""
         self._timeout = timeout
         self._servers = _channel.Servers(address, credentials, grpc.aio)
+        self._ask = AsyncAsking(self._servers, timeout)
+        self.models = AsyncModels(self._ask)
 
     async def predict(
         self,
@@ -108,7 +115,7 @@ class AsyncDigitClient(AsyncClosing):
     ) -> Health:
         """Asks whether the server, or one of its services, is ready; see `DigitClient.health`."""
         request = health_pb2.HealthCheckRequest(service=service)
-        response = await self._ask(lambda server: server.health.Check, request, timeout)
+        response = await self._ask.anyone(lambda server: server.health.Check, request, timeout)
         return Health(response.status)
 
     async def close(self) -> None:
@@ -125,26 +132,8 @@ class AsyncDigitClient(AsyncClosing):
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> list[Prediction]:
         request = _messages.predict_request(pixels, version, label, brief)
-        response = await self._ask(lambda server: server.digits.Predict, request, timeout)
+        response = await self._ask.anyone(lambda server: server.digits.Predict, request, timeout)
         return _messages.predictions(response)
-
-    async def _ask(
-        self,
-        method: Callable[[_channel.Server], Any],
-        request: object,
-        timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
-    ) -> Any:
-        """Asks one server after the other, until one is available."""
-        for left in reversed(range(len(self._servers.all))):
-            server = self._servers.now
-            try:
-                return await method(server)(request, timeout=timeout or self._timeout)
-            except grpc.aio.AioRpcError as error:
-                failure = CallError.from_rpc_error(error)
-                if not left or not isinstance(failure, Unavailable):
-                    raise failure from None
-                self._servers.leave(server)
-        return None
 
 
 class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):

@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from digitserve.v1.digits_pb2_grpc import DigitServiceStub
+from digitserve.v1.models_pb2_grpc import ModelServiceStub
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 10.0
@@ -58,6 +59,7 @@ class Server:
 
     channel: Any
     digits: Any
+    models: Any
     health: Any
     streams: Any  # StreamPredict in bytes, for who writes and reads them by hand
 
@@ -101,5 +103,10 @@ class Servers:
             if credentials is None
             else framework.secure_channel(name, credentials, OPTIONS)
         )
-        digits, health = DigitServiceStub(channel), HealthStub(channel)
-        return Server(channel, digits, health, channel.stream_stream(_STREAM_PREDICT))
+        return Server(
+            channel,
+            DigitServiceStub(channel),
+            ModelServiceStub(channel),
+            HealthStub(channel),
+            channel.stream_stream(_STREAM_PREDICT),
+        )

@@ -1,7 +1,7 @@
 """The client for threads."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,12 +9,14 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
+from digitserve.client._asking import Asking
 from digitserve.client._closing import Closing
 from digitserve.client._ledger import Ledger
+from digitserve.client._models import Models
 from digitserve.client._patience import Patience
 from digitserve.client._pipeline import Pipeline
 from digitserve.client._pixels import Image, Pixels, many_images, one_image
-from digitserve.client.errors import CallError, Unavailable
+from digitserve.client.errors import CallError
 from digitserve.client.types import Delivery, Frame, Health, Outcome, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -24,6 +26,9 @@ class DigitClient(Closing):
 
     with DigitClient("127.0.0.1:50051") as client:
         print(client.predict(image).digit)
+
+    Attributes:
+        models: the versions that the server holds; see `Models`.
     """
 
     def __init__(
@@ -45,6 +50,8 @@ class DigitClient(Closing):
         self._timeout = timeout
         self._credentials = credentials
         self._servers = _channel.Servers(address, credentials, grpc)
+        self._ask = Asking(self._servers, timeout)
+        self.models = Models(self._ask)
 
     def predict(
         self,
@@ -163,7 +170,7 @@ class DigitClient(Closing):
             CallError: if there is no server, or it knows no such service (NotFound).
         """
         request = health_pb2.HealthCheckRequest(service=service)
-        response = self._ask(lambda server: server.health.Check, request, timeout)
+        response = self._ask.anyone(lambda server: server.health.Check, request, timeout)
         return Health(response.status)
 
     def close(self) -> None:
@@ -180,23 +187,8 @@ class DigitClient(Closing):
         timeout: float | None,
     ) -> list[Prediction]:
         request = _messages.predict_request(pixels, version, label, brief)
-        response = self._ask(lambda server: server.digits.Predict, request, timeout)
+        response = self._ask.anyone(lambda server: server.digits.Predict, request, timeout)
         return _messages.predictions(response)
-
-    def _ask(
-        self, method: Callable[[_channel.Server], Any], request: object, timeout: float | None
-    ) -> Any:
-        """Asks one server after the other, until one is available."""
-        for left in reversed(range(len(self._servers.all))):
-            server = self._servers.now
-            try:
-                return method(server)(request, timeout=timeout or self._timeout)
-            except grpc.RpcError as error:
-                failure = CallError.from_rpc_error(error)
-                if not left or not isinstance(failure, Unavailable):
-                    raise failure from None
-                self._servers.leave(server)
-        return None
 
 
 class Stream(Closing, Iterator[Outcome]):

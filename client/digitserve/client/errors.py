@@ -6,7 +6,7 @@
     └── CallError                     the server, or the way to it, said no; `code` says how
         ├── InvalidArgument           what was sent is wrong; `violations` name the fields
         ├── NotFound                  no such version or label
-        ├── FailedPrecondition        that version was refused by its gates
+        ├── FailedPrecondition        not as that version is: refused by its gates, or bears a label
         ├── ResourceExhausted         too much at once; see `retry_after`
         ├── Unavailable               no server there, draining, or not ready; see `retry_after`
         ├── DeadlineExceeded          the time was up
@@ -154,7 +154,7 @@ class NotFound(CallError, code=grpc.StatusCode.NOT_FOUND):
 
 
 class FailedPrecondition(CallError, code=grpc.StatusCode.FAILED_PRECONDITION):
-    """That version was refused by its gates."""
+    """Not as that version is: its gates refused it, it bears a label, or none was before it."""
 
 
 class ResourceExhausted(CallError, code=grpc.StatusCode.RESOURCE_EXHAUSTED):

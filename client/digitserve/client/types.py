@@ -120,3 +120,73 @@ class Health(Enum):
     UNKNOWN = 0
     SERVING = 1
     NOT_SERVING = 2
+
+
+class ModelState(Enum):
+    """What a server does with a version.
+
+    UNKNOWN: something that this library does not know yet.  LOADING: being read, checked and
+    warmed.  READY: answers.  REFUSED: kept out by its gates.  UNLOADING: answers what it began, and
+    nothing new.
+    """
+
+    UNKNOWN = 0
+    LOADING = 1
+    READY = 2
+    REFUSED = 3
+    UNLOADING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """How a version that is asked as well, and never answers, compares with those that do.
+
+    Attributes:
+        images: how many it was asked.
+        agreed: for how many of them it said the digit that the caller was told.
+    """
+
+    images: int
+    agreed: int
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of the images for which it agreed, 0 to 1; None while there are none."""
+        return self.agreed / self.images if self.images else None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of the model, as a server sees it.
+
+    Attributes:
+        version: its number, from 1.
+        state: what the server does with it.
+        labels: those that it bears, sorted; `stable` answers who names none.
+        accuracy: the share of its test set that it reads right, 0 to 1; None if its manifest does
+            not say.
+        description: a sentence about it, from its manifest.
+        reason: why it was refused; empty unless REFUSED.
+        engine: what runs it, such as `litert`.
+        gate_accuracy: the share of the server's gate set that it reads right, 0 to 1; None if it
+            was not asked.
+        image_time: seconds that the engine took for one image when it was loaded, in the median;
+            None if that was not measured.
+        rejection_threshold: the rejection from which an image counts as no digit, 0 to 1; None for
+            a network that knows digits only.
+        images: how many it has answered since it was loaded.
+        shadow: what it said as a shadow; None if it never was one.
+    """
+
+    version: int
+    state: ModelState
+    labels: tuple[str, ...]
+    accuracy: float | None
+    description: str
+    reason: str
+    engine: str
+    gate_accuracy: float | None
+    image_time: float | None
+    rejection_threshold: float | None
+    images: int
+    shadow: Shadow | None

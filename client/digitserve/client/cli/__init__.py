@@ -2,7 +2,9 @@
 
 from digitserve.client.cli.bench import bench
 from digitserve.client.cli.commands import digitserve as main
+from digitserve.client.cli.models import models
 
 __all__ = ["main"]
 
 main.add_command(bench)
+main.add_command(models)

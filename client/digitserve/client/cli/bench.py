@@ -10,7 +10,7 @@ import click
 
 from digitserve.client import DigitServeError
 from digitserve.client.cli import exits
-from digitserve.client.cli.commands import _MAX_VERSION, _only_one_model, _options
+from digitserve.client.cli.asking import VERSION, only_one_model, server_options
 from digitserve.client.cli.measured import show
 from digitserve.client.load.data import read_data, stroke_images
 from digitserve.client.load.kinds import Kind, Load
@@ -76,11 +76,8 @@ _FRAMES, _CALLS = 64, 512
 @click.option("--json", "json_to", metavar="FILE|-", help="Write everything as JSON.")
 @click.option("--brief", is_flag=True, help="Digit and confidence alone.")
 @click.option("--label", metavar="NAME", help="Ask the version with this label.")
-@click.option(
-    "--model-version", "version", type=click.IntRange(1, _MAX_VERSION), metavar="N",
-    help="Ask version N.",
-)  # fmt: skip
-@_options
+@click.option("--model-version", "version", type=VERSION, metavar="N", help="Ask version N.")
+@server_options
 def bench(**options: Any) -> None:
     """Measures a server: calls a second, latency, and what the client itself costs.
 
@@ -107,7 +104,7 @@ def bench(**options: Any) -> None:
 
 def _reject(options: dict[str, Any]) -> None:
     """Ends with a line of usage where options contradict each other."""
-    _only_one_model(options)
+    only_one_model(options)
     for name, value in options.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise click.UsageError(f"--{name.replace('_', '-')}: expected a number, got {value}")

@@ -3,16 +3,21 @@
 import io
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
-from digitserve.client import Delivery, DigitClient, Frame, Health
-from digitserve.client._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
+from digitserve.client import Delivery, Frame, Health
 from digitserve.client.cli import exits, output
+from digitserve.client.cli.asking import (
+    VERSION,
+    asking,
+    json_option,
+    only_one_model,
+    server_options,
+)
 from digitserve.client.cli.names import frame_id
 from digitserve.client.cli.tally import Tally
 from digitserve.client.images import ImageFileError, NamedImage, read_images
@@ -21,61 +26,22 @@ from digitserve.client.images import ImageFileError, NamedImage, read_images
 _BATCH = 100
 _IMAGE_BYTES = 28 * 28
 # What the contract can say.
-_MAX_VERSION = 2**64 - 1
 _MAX_FRAMES = 2**32 - 1
 _VIDEOS = {".avi", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpg", ".webm"}
-
-
-def _options(command: Any) -> Any:
-    """What every command that asks a server takes."""
-    for option in (
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=DEFAULT_TIMEOUT,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long a call may take.",
-        ),
-        click.option(
-            "--address",
-            envvar="DIGITSERVE_ADDRESS",
-            default=DEFAULT_ADDRESS,
-            show_default=True,
-            show_envvar=True,
-            help="host:port or unix:PATH of the server.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def _model_options(command: Any) -> Any:
     """What every command that asks a model takes."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+        json_option,
         click.option("--brief", is_flag=True, help="Digit and confidence alone."),
         click.option("--label", metavar="NAME", help="Ask the version with this label."),
         click.option(
-            "--model-version",
-            "version",
-            type=click.IntRange(1, _MAX_VERSION),
-            metavar="N",
-            help="Ask version N.",
+            "--model-version", "version", type=VERSION, metavar="N", help="Ask version N."
         ),
     ):
         command = option(command)
-    return _options(command)
-
-
-@contextmanager
-def _asking(address: str, timeout: float) -> Iterator[DigitClient]:
-    """A client, and the one place where errors become a line and an exit code."""
-    try:
-        with DigitClient(address, timeout=timeout) as client:
-            yield client
-    except (Exception, KeyboardInterrupt) as error:
-        exits.leave(error, address)
+    return server_options(command)
 
 
 @click.group(epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,6 +55,7 @@ def digitserve() -> None:
     digitserve stream camera_frames/             a frame for each picture of a folder
     digitserve health                            is it ready?
     digitserve bench --rate 500                  how fast is it?
+    digitserve models list                       which versions does it hold?
     """
 
 
@@ -111,9 +78,9 @@ def predict(
     digitserve predict 7.png 3.jpg
     digitserve predict --json t10k-images-idx3-ubyte.gz | jq .digit
     """
-    _only_one_model(model)
+    only_one_model(model)
     shown = output.printer(as_json)
-    with _asking(address, timeout) as client:
+    with asking(address, timeout) as client:
         images = (image for file in files for image in read_images(file))
         while batch := list(islice(images, _BATCH)):
             got = client.predict_batch([image.pixels for image in batch], **model)
@@ -179,7 +146,7 @@ def stream(
     digitserve stream 0 --save desk.mp4
     digitserve stream --demo
     """
-    _only_one_model(options)
+    only_one_model(options)
     if (source is None) != demo:
         raise click.UsageError("name a SOURCE, or --demo")
     live = source is not None and (source.isdecimal() or "://" in source)
@@ -190,7 +157,7 @@ def stream(
     chosen = Delivery[delivery.upper()] if delivery else _usual_delivery(live)
     shown = output.printer(as_json)
     tally = Tally()
-    with _asking(address, timeout) as client:
+    with asking(address, timeout) as client:
         try:
             if finding:
                 from digitserve.client.cli.camera import watch  # noqa: PLC0415
@@ -221,10 +188,10 @@ def stream(
 
 @digitserve.command(epilog=exits.HELP)
 @click.option("--service", default="", help="A service by its full name; default: the server.")
-@_options
+@server_options
 def health(service: str, address: str, timeout: float) -> None:
     """Says whether the server is ready: SERVING and exit code 0, or not."""
-    with _asking(address, timeout) as client:
+    with asking(address, timeout) as client:
         status = client.health(service)
     click.echo(status.name)
     sys.exit(exits.OK if status is Health.SERVING else exits.NOT_SERVING)
@@ -271,8 +238,3 @@ def _read_whole(pipe: io.RawIOBase, size: int) -> bytes:
     while len(whole) < size and (part := pipe.read(size - len(whole))):
         whole += part
     return whole
-
-
-def _only_one_model(model: dict[str, Any]) -> None:
-    if model["version"] is not None and model["label"] is not None:
-        raise click.UsageError("name --model-version or --label, not both")

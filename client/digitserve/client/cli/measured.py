@@ -1,12 +1,12 @@
 """How a measurement is shown: plain lines here, with the extra `cli` in `measured_table`."""
 
 import math
-import os
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import click
+
+from digitserve.client.cli.output import for_people
 
 _ROWS = 16
 _BAR = 40
@@ -30,7 +30,7 @@ class Bar(NamedTuple):
 
 def show(told: dict[str, Any]) -> None:
     """Prints a `load.report`: with Rich where it is installed and a person is looking."""
-    if sys.stdout.isatty() or "FORCE_COLOR" in os.environ:
+    if for_people():
         try:
             from digitserve.client.cli.measured_table import show_tables  # noqa: PLC0415
         except ImportError:  # without the extra `cli`

@@ -141,11 +141,16 @@ def line_of(outcome: Outcome) -> str:
             return f"{name} skipped: {reason.name.lower()}"
 
 
+def for_people() -> bool:
+    """Whether a person is looking: colours and tables are of use."""
+    return sys.stdout.isatty() or "FORCE_COLOR" in os.environ
+
+
 def printer(as_json: bool) -> Printer:
     """The printer that fits: Rich where it is installed and a person is looking."""
     if as_json:
         return JsonLines()
-    if sys.stdout.isatty() or "FORCE_COLOR" in os.environ:
+    if for_people():
         try:
             from digitserve.client.cli.table import Tables  # noqa: PLC0415
         except ImportError:  # without the extra `cli`
