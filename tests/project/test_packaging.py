@@ -25,13 +25,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_everything_that_is_needed(wheel: Path) -> None:
-    """Every module, every stub and proto, every type marker, the bundled models, the template."""
+    """Every module, stub, proto and type marker, the bundled models, gate set and template."""
     names = set(zipfile.ZipFile(wheel).namelist())
     for root in ("protos", "client", "server", "trainer"):
         for path in (ROOT / root / "digitserve").rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 assert path.relative_to(ROOT / root).as_posix() in names
     assert "digitserve/server/bundled/1/model.tflite" in names
+    assert "digitserve/server/versions/gate.npz" in names
     assert "digitserve/v1/digits.proto" in names
 
 

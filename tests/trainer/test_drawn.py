@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitserve.trainer.drawn import SIDE, draw, drawn_digits, hands
+from digitserve.trainer.gate import gate_digits, write_gate
+from digitserve.trainer.golden import golden_digits
 from digitserve.trainer.samples import write_samples
 
 # A busy machine may take long over a drawing; that is no law.
@@ -15,7 +17,9 @@ unhurried = settings(deadline=None)
 
 DIGITS = st.integers(0, 9)
 SEEDS = st.integers(0, 2**32 - 1)
-SAMPLES = Path(__file__).parents[2] / "samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples"
+GATE = ROOT / "server/digitserve/server/versions/gate.npz"
 
 
 @st.composite
@@ -109,3 +113,24 @@ def test_the_single_sample_is_one_of_the_many() -> None:
     images, labels = np.load(SAMPLES / "digits.npy"), np.load(SAMPLES / "labels.npy")
     assert content.startswith(b"P5\n28 28\n255\n")
     assert content[-784:] == images[np.flatnonzero(labels == 7)[0]].tobytes()
+
+
+def test_the_gate_set_is_what_the_script_draws(tmp_path: Path) -> None:
+    """The same bytes each time; the committed one may differ by another machine's last bit."""
+    for name in ("one.npz", "other.npz"):
+        write_gate(tmp_path / name)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "other.npz").read_bytes()
+    now, before = (np.load(path, allow_pickle=False) for path in (tmp_path / "one.npz", GATE))
+    assert set(before) == {"images", "labels"}
+    assert before["images"].dtype == before["labels"].dtype == np.uint8
+    assert before["images"].shape == (500, SIDE, SIDE)
+    assert np.bincount(before["labels"]).tolist() == [50] * 10
+    assert np.array_equal(now["labels"], before["labels"])
+    assert np.abs(now["images"].astype(int) - before["images"]).max() <= 1
+
+
+def test_the_gate_set_is_shown_nowhere_else() -> None:
+    """None of its digits is a golden one, a sample, or one that a trained network is tried on."""
+    others = [golden_digits()[0], np.load(SAMPLES / "digits.npy"), drawn_digits(50, seed=0)[0]]
+    known = {image.tobytes() for images in others for image in images}
+    assert known.isdisjoint(image.tobytes() for image in gate_digits()[0])

@@ -5,7 +5,8 @@
 Only NumPy is known here.  The same seed draws the same digits on every machine with the
 same NumPy (to the last bit of its sines), so that a sample can be drawn again.
 
-`python -m digitserve.trainer.drawn OUT_DIR` writes the project's samples; see `samples.py`.
+`python -m digitserve.trainer.drawn OUT_DIR` writes the project's samples, and with a name that
+ends in `.npz` the server's gate set; see `samples.py` and `gate.py`.
 """
 
 import numpy as np
@@ -126,8 +127,10 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
+    from digitserve.trainer.gate import write_gate
     from digitserve.trainer.samples import write_samples
 
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m digitserve.trainer.drawn OUT_DIR")
-    write_samples(Path(sys.argv[1]))
+        sys.exit("usage: python -m digitserve.trainer.drawn OUT_DIR|GATE.npz")
+    out = Path(sys.argv[1])
+    (write_gate if out.suffix == ".npz" else write_samples)(out)
