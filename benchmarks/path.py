@@ -16,7 +16,8 @@ from digitserve.server.config import Config
 from digitserve.server.engines.litert import LiteRTEngine
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
-from digitserve.server.versions.registry import Registry, open_versions
+from digitserve.server.versions.loading import open_versions
+from digitserve.server.versions.registry import Registry
 from digitserve.v1 import digits_pb2
 
 _CALLS = 4000
@@ -47,7 +48,7 @@ def _steps(count: int) -> dict[str, float]:
     batch = np.frombuffer(pixels, np.uint8).reshape(count, 28, 28)
     answer, pen = engine.predict(batch), wire.Pen()
     registry = Registry()
-    registry.publish(open_versions(Config()))
+    registry.publish(open_versions(Config(models=MODEL.parent)))
     service = digit_service(Config(), registry, Drain(), Admission(1 << 14))
     handle: Any = service.methods["Predict"].unary
     request = digits_pb2.PredictRequest.FromString(data)

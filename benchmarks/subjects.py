@@ -89,7 +89,7 @@ def echo_and_server() -> Iterator[dict[str, Subject]]:
         commands = {
             "reference": stack.enter_context(started("benchmarks.echo")),
             "again": stack.enter_context(started("benchmarks.echo")),
-            "ours": stack.enter_context(server_command()),
+            "ours": stack.enter_context(server_command("--models", str(MODEL.parent))),
         }
         pictures = images()
         check(commands["ours"].address, pictures)

@@ -117,9 +117,10 @@ def start_rows() -> Iterator[Row]:
     """Against a bare server with the engine."""
     (pixels, *_) = images()
     bare = partial(started, "benchmarks.echo", str(MODEL))
+    ours = partial(server_command, "--models", str(MODEL.parent))
 
     def start(kind: str) -> tuple[float, float]:
-        return first_answer(server_command if kind == "ours" else bare, pixels)
+        return first_answer(ours if kind == "ours" else bare, pixels)
 
     yield Row("start to first answer", "s", lambda kind: start(kind)[0], 1.5, 1.2, at_most=True)
     yield Row("resident memory", "MB", lambda kind: start(kind)[1], 1.5, 1.2, at_most=True)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 
+from benchmarks.subjects import MODEL
 from digitserve.server.__main__ import loop_factory
 from digitserve.server.app import Server
 from digitserve.server.config import Config
@@ -14,7 +15,8 @@ from digitserve.server.config import Config
 
 async def serve(settings: dict[str, object]) -> None:
     """Serves until it is killed."""
-    server = Server(Config(addresses=("127.0.0.1:0",), **settings))  # type: ignore[arg-type]
+    config = Config(addresses=("127.0.0.1:0",), models=MODEL.parent, **settings)  # type: ignore[arg-type]
+    server = Server(config)
     (address,) = await server.start()
     print(f"serving on {address}", flush=True)
     await asyncio.Event().wait()

@@ -7,7 +7,7 @@ pin() {
         --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@"
 }
 pin pyproject.toml requirements/pins.in --extra server --extra trainer --extra cli --extra camera \
-    --extra dev \
+    --extra dev --extra metrics \
     -o requirements/development.txt
 pin pyproject.toml requirements/pins.in --extra server --extra cli \
     -c requirements/development.txt -o requirements/demo.txt

@@ -20,18 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import grpc  # noqa: E402
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
 
 from digitserve.client import Delivery, DigitClient, Outcome, Predicted, Skipped  # noqa: E402
-from digitserve.client.camera.digits import mnist_digits  # noqa: E402
-from digitserve.client.camera.score import Score, score  # noqa: E402
-from digitserve.client.camera.synthetic import scene  # noqa: E402
+from digitserve.server.versions.loading import BUNDLED  # noqa: E402
 from digitserve.v1 import digits_pb2, digits_pb2_grpc  # noqa: E402
+from found_digits import scored  # noqa: E402
 from many_streams import opened_and_cancelled, thousand_streams  # noqa: E402
 from proving import Shortfall, expect, prove  # noqa: E402
 from support.command import Command, server_command, slow_server  # noqa: E402
-from support.mnist import find_mnist  # noqa: E402
 
 SHORT = "--short" in sys.argv
 IMAGE = bytes(784)
@@ -248,24 +244,10 @@ def fairness() -> str:
 
 def finder() -> str:
     """The finder on the synthetic camera, seeds 0 to 199, read by the bundled model."""
-    from digitserve.server.engines.litert import LiteRTEngine  # noqa: PLC0415
-    from digitserve.server.versions.registry import BUNDLED  # noqa: PLC0415
-
-    found = find_mnist()
-    if found is None:
-        raise Shortfall("no MNIST: name its folder or .npz in DIGITSERVE_MNIST")
-    digits = mnist_digits(str(found))
-    engine = LiteRTEngine(BUNDLED / "1" / "model.tflite", largest=32)
-
-    def read(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.integer]:
-        best: npt.NDArray[np.integer] = engine.predict(images).probabilities.argmax(axis=1)
-        return best
-
-    def scored(setting: str, seeds: int) -> Score:
-        return score((scene(seed, digits, setting) for seed in range(seeds)), read)
-
-    normal = scored("normal", 200)
-    others = [f"{name}: {scored(name, 50 if SHORT else 200)}" for name in ("gentle", "hard")]
+    network = BUNDLED / "1" / "model.tflite"
+    normal = scored(network, "normal", 200)
+    seeds = 50 if SHORT else 200
+    others = [f"{name}: {scored(network, name, seeds)}" for name in ("gentle", "hard")]
     return expect(
         normal.found_share >= 0.98 and normal.false_share < 0.01,
         f"normal: {normal}; " + "; ".join(others),

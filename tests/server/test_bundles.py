@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from digitserve.server.versions.bundle import BundleError
-from digitserve.server.versions.registry import BUNDLED, Version, open_versions
+from digitserve.server.versions.loading import BUNDLED, open_versions
+from digitserve.server.versions.version import Version
 from support.serving import TEST_CONFIG
 
 

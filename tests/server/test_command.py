@@ -28,7 +28,7 @@ def test_a_signal_ends_an_idle_server_cleanly(number: signal.Signals) -> None:
     with server_command("--lame-duck", "0.01") as command:
         with DigitClient(command.address) as client:
             assert client.health() is Health.SERVING
-            assert client.predict(bytes(784)).version == 1
+            assert client.predict(bytes(784)).version == 3
         command.signal(number)
         assert command.wait() == 0
 
@@ -49,7 +49,7 @@ def test_a_unix_socket_serves_and_is_not_stolen(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'digits.sock'}"
     with server_command("--address", address) as command:
         with DigitClient(address) as client:
-            assert client.predict(bytes(784)).version == 1
+            assert client.predict(bytes(784)).version == 3
         code, said = failed_command("--address", address)
         assert code == 3
         assert said.endswith(f"digitserve-server: {address} is taken by another server\n")

@@ -9,7 +9,7 @@ import pytest
 
 from digitserve.client import DigitClient
 from digitserve.server.versions.bundle import BundleError
-from digitserve.server.versions.registry import BUNDLED, open_versions
+from digitserve.server.versions.loading import BUNDLED, open_versions
 from support.command import failed_command
 from support.serving import TEST_CONFIG, serving
 

@@ -1,7 +1,6 @@
 """What stands beside DigitService on the same port: ModelService, health and reflection."""
 
 import asyncio
-from typing import Any
 
 import grpc
 import pytest
@@ -36,24 +35,6 @@ def test_versions_are_listed(serving: Serving) -> None:
     assert version.accuracy > 0.96
     assert version.description
     assert version.engine in {"litert", "tensorflow"}
-
-
-@pytest.mark.parametrize(
-    ("method", "request_"),
-    [
-        ("LoadVersion", models_pb2.LoadVersionRequest(version=1)),
-        ("PromoteVersion", models_pb2.PromoteVersionRequest(version=1)),
-        ("RollBackVersion", models_pb2.RollBackVersionRequest()),
-        ("UnloadVersion", models_pb2.UnloadVersionRequest(version=1)),
-        ("SetLabel", models_pb2.SetLabelRequest(label="canary", version=1)),
-    ],
-)
-def test_what_is_not_served_yet_says_so(serving: Serving, method: str, request_: Any) -> None:
-    """UNIMPLEMENTED, naming the method."""
-    with serving.models() as stub, pytest.raises(grpc.RpcError) as raised:
-        getattr(stub, method)(request_)
-    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert method in str(raised.value.details())
 
 
 @pytest.mark.parametrize(

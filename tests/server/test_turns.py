@@ -15,7 +15,7 @@ from digitserve.server.engines import Answer, Engine
 from digitserve.server.engines.litert import LiteRTEngine
 from digitserve.server.turns import Turn, Turns
 from digitserve.server.versions.bundle import read_bundle
-from digitserve.server.versions.registry import BUNDLED
+from digitserve.server.versions.loading import BUNDLED
 from digitserve.v1 import manifest_pb2
 from support.engines import BrokenEngine, HeldEngine, InkEngine
 

@@ -30,7 +30,8 @@ from digitserve.server.config import Config
 from digitserve.server.engines import Answer, Engine
 from digitserve.server.errors import QueueFull
 from digitserve.server.turns import Turns
-from digitserve.server.versions.registry import Version, open_versions
+from digitserve.server.versions.loading import open_versions
+from digitserve.server.versions.version import Version
 from support.serving import TEST_CONFIG
 
 TOKEN = "correct horse"  # noqa: S105 - the cases name it
@@ -52,14 +53,11 @@ class OddEngine:
 
 async def _serve(before: Before, config: Config = TEST_CONFIG) -> tuple[Server, str]:
     """Starts a server, one image a turn, with this before each."""
-
-    def opened(config: Config) -> list[Version]:
-        return [
-            Version(each.number, _odd_turns(each, before), each.manifest)
-            for each in open_versions(config)
-        ]
-
-    server = Server(config, opened)
+    versions = [
+        Version(each.number, _odd_turns(each, before), each.manifest)
+        for each in open_versions(config)
+    ]
+    server = Server(config, versions)
     (address,) = await server.start()
     return server, address
 

@@ -13,13 +13,16 @@ from digitserve.server.app import Server
 from digitserve.server.config import Config
 from digitserve.server.engines import Engine
 from digitserve.server.turns import Turns
-from digitserve.server.versions.registry import Version, open_versions
+from digitserve.server.versions.loading import BUNDLED
+from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2_grpc, manifest_pb2, models_pb2_grpc
 
 T = TypeVar("T")
 
-# Port 0, and no patience: a test that must wait for a lame duck says so.
-TEST_CONFIG = Config(addresses=("127.0.0.1:0",), lame_duck_s=0.0, grace_s=10.0)
+# Port 0, one small model, and no patience: a test that must wait for a lame duck says so.
+TEST_CONFIG = Config(
+    addresses=("127.0.0.1:0",), models=BUNDLED / "1", lame_duck_s=0.0, grace_s=10.0
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def serving(
     thread.start()
 
     async def start() -> tuple[Server, str]:
-        server = Server(config, open_versions if versions is None else lambda _: versions)
+        server = Server(config, versions)
         (address, *_) = await server.start()
         return server, address
 

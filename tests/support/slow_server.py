@@ -18,7 +18,7 @@ import numpy.typing as npt
 from digitserve.server.app import Server
 from digitserve.server.engines import Answer
 from digitserve.server.turns import Turns
-from digitserve.server.versions.registry import Version
+from digitserve.server.versions.version import Version
 from digitserve.v1 import manifest_pb2
 from support.engines import InkEngine
 from support.serving import TEST_CONFIG
@@ -57,7 +57,7 @@ async def _serve(image_ms: float, turn_images: int | None) -> None:
         most = int(min(max(1, TEST_CONFIG.turn_ms / image_ms), most))
     turns = Turns([engine], inline=not image_ms, images=turn_images or most)
     manifest = manifest_pb2.ModelManifest(description="a test's")
-    server = Server(TEST_CONFIG, lambda _: [Version(1, turns, manifest)])
+    server = Server(TEST_CONFIG, [Version(1, turns, manifest)])
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGINT, over.set)

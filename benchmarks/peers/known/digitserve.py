@@ -13,6 +13,8 @@ PEER = Peer(
     wire=DIGITS,
     command=lambda place: [
         str(place.python), "-m", "digitserve.server", "--address", place.address,
+        # The network that every peer runs.
+        "--models", f"{ROOT}/server/digitserve/server/bundled/1",
     ],
     variables=_variables,
     packages=("grpcio", "protobuf", "numpy", "ai-edge-litert", "uvloop"),

@@ -36,10 +36,11 @@ class AsyncDigitClient(AsyncClosing):
         *,
         timeout: float | None = _channel.DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
     ) -> None:
         """Makes a client; connects at the first call.  Takes what `DigitClient` takes."""
         self._timeout = timeout
-        self._servers = _channel.Servers(address, credentials, grpc.aio)
+        self._servers = _channel.Servers(address, credentials, key, grpc.aio)
         self._ask = AsyncAsking(self._servers, timeout)
         self.models = AsyncModels(self._ask)
 

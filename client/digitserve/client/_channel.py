@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ DEFAULT_TIMEOUT = 10.0
 # A message of the most images that a server takes, as float32, and something around it.
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
+# The metadata by which a server tells who is its canary's.
+_KEY = "digitserve-key"
 _STREAM_PREDICT = "/digitserve.v1.DigitService/StreamPredict"
 
 _SERVICE_CONFIG = {
@@ -71,6 +74,7 @@ class Servers:
         self,
         addresses: str | Sequence[str],
         credentials: grpc.ChannelCredentials | None,
+        key: str | None,
         framework: Any,
     ) -> None:
         """Makes a channel for each address; they connect when they are used.
@@ -78,12 +82,13 @@ class Servers:
         Args:
             addresses: one or several.
             credentials: for TLS; None: plain text.
+            key: what the caller calls itself; None: nothing.
             framework: `grpc` or `grpc.aio`.
         """
         names = [addresses] if isinstance(addresses, str) else list(addresses)
         if not names:
             raise ValueError("expected at least one address, got none")
-        self.all = [self._connect(name, credentials, framework) for name in names]
+        self.all = [self._connect(name, credentials, key, framework) for name in names]
         self._at = 0
 
     @property
@@ -97,16 +102,18 @@ class Servers:
             self._at = (self._at + 1) % len(self.all)
 
     @staticmethod
-    def _connect(name: str, credentials: grpc.ChannelCredentials | None, framework: Any) -> Server:
+    def _connect(
+        name: str, credentials: grpc.ChannelCredentials | None, key: str | None, framework: Any
+    ) -> Server:
         channel = (
             framework.insecure_channel(name, OPTIONS)
             if credentials is None
             else framework.secure_channel(name, credentials, OPTIONS)
         )
-        return Server(
-            channel,
-            DigitServiceStub(channel),
-            ModelServiceStub(channel),
-            HealthStub(channel),
-            channel.stream_stream(_STREAM_PREDICT),
-        )
+        digits, streams = DigitServiceStub(channel), channel.stream_stream(_STREAM_PREDICT)
+        if key is not None:
+            named = ((_KEY, key),)
+            digits.Predict = partial(digits.Predict, metadata=named)
+            digits.StreamPredict = partial(digits.StreamPredict, metadata=named)
+            streams = partial(streams, metadata=named)
+        return Server(channel, digits, ModelServiceStub(channel), HealthStub(channel), streams)

@@ -37,6 +37,7 @@ class DigitClient(Closing):
         *,
         timeout: float | None = _channel.DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
+        key: str | None = None,
     ) -> None:
         """Makes a client; connects at the first call.
 
@@ -45,11 +46,14 @@ class DigitClient(Closing):
                 asked, and streams resume there.
             timeout: seconds for each call but streams; None: no bound.
             credentials: for TLS; None: plain text.
+            key: what this caller calls itself, in ASCII: one key is always or never among those
+                whom a canary answers.  None: nothing.
         """
         self._address = address
+        self._key = key
         self._timeout = timeout
         self._credentials = credentials
-        self._servers = _channel.Servers(address, credentials, grpc)
+        self._servers = _channel.Servers(address, credentials, key, grpc)
         self._ask = Asking(self._servers, timeout)
         self.models = Models(self._ask)
 
@@ -160,7 +164,7 @@ class DigitClient(Closing):
                 connection breaks.
         """
         options = _messages.stream_options(version=version, label=label, brief=brief)
-        servers = partial(_channel.Servers, self._address, self._credentials, grpc.aio)
+        servers = partial(_channel.Servers, self._address, self._credentials, self._key, grpc.aio)
         return Pipeline(servers, options, timeout or self._timeout, resume)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> Health:

@@ -15,7 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 try:
     from digitserve.server.addresses import AddressError
-    from digitserve.server.app import Server
+    from digitserve.server.app import MissingExtra, Server
     from digitserve.server.config import Config
     from digitserve.server.engines import ENGINES
     from digitserve.server.versions.bundle import BundleError
@@ -23,6 +23,7 @@ except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
 
 EXIT_CUT = 1
+EXIT_USAGE = 2
 EXIT_ADDRESS = 3
 EXIT_MODEL = 4
 
@@ -47,6 +48,21 @@ _DEFAULTS = Config()
     "--models",
     type=click.Path(exists=True, path_type=Path),
     help="A folder of bundles 1, 2, …, one bundle, or a .keras file.  Default: the bundled model.",
+)
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Which versions, labels and gates.  Default: models.toml in the folder of bundles.",
+)
+@click.option(
+    "--model-control",
+    is_flag=True,
+    help="Let callers load, promote, roll back, unload and label versions.",
+)
+@click.option(
+    "--metrics",
+    metavar="HOST:PORT",
+    help="Serve Prometheus's /metrics there.  Needs the extra `metrics`.",
 )
 @click.option(
     "--engine",
@@ -89,6 +105,7 @@ def main(**options: object) -> None:
     SIGTERM or Ctrl-C finishes what was accepted, then stops; a second one stops at once.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("digitserve").setLevel(logging.INFO)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             sys.exit(runner.run(_serve(Config(**options))))  # type: ignore[arg-type]  # Click checked
@@ -96,6 +113,8 @@ def main(**options: object) -> None:
         _fail(EXIT_ADDRESS, error)
     except BundleError as error:
         _fail(EXIT_MODEL, error)
+    except MissingExtra as error:
+        _fail(EXIT_USAGE, error)
 
 
 def _fail(code: int, error: Exception) -> None:

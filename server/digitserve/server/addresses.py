@@ -32,20 +32,29 @@ def bind(server: grpc.aio.Server, address: str) -> str:
         _clear_socket(Path(address.removeprefix(_UNIX)))
         _bind(server, address)
         return address
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise AddressError(f"{address}: expected host:port or unix:PATH")
+    host, taken = host_and_port(address)
     try:
         found = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]"), taken, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
         raise AddressError(f"{address}: {error}") from error
-    taken = int(port)
     for family, _, _, _, sockaddr in found:
         name = f"[{sockaddr[0]}]" if family == socket.AF_INET6 else str(sockaddr[0])
         taken = _bind(server, f"{name}:{taken}")
     return f"{host}:{taken}"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Takes `host:port` apart.
+
+    Raises:
+        AddressError: if it is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise AddressError(f"{address}: expected host:port or unix:PATH")
+    return host, int(port)
 
 
 def _bind(server: grpc.aio.Server, address: str) -> int:

@@ -5,6 +5,7 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 
 import grpc
@@ -19,32 +20,46 @@ from digitserve.server.services.drain import Drain
 from digitserve.server.services.models import model_service
 from digitserve.server.services.streams import Stream
 from digitserve.server.transport.grpcio import GenericOnly, add_service
-from digitserve.server.versions.registry import Registry, Version, open_versions
+from digitserve.server.versions.registry import Registry
+from digitserve.server.versions.version import Version
+from digitserve.server.versions.watch import Watch
+
+_log = logging.getLogger(__name__)
 
 # Seconds for the last answers to leave, and for neighbours that never end (health's Watch).
 _LAST_WORDS_S = 0.5
 
 
-class Server:
-    """A model server, from its start to the end of its drain."""
+class MissingExtra(Exception):
+    """What was asked for needs a package that is not installed; says which extra has it."""
 
-    def __init__(
-        self, config: Config, open_models: Callable[[Config], Sequence[Version]] = open_versions
-    ) -> None:
+
+class Server:
+    """A model server, from its start to the end of its drain.
+
+    Attributes:
+        registry: its versions.
+        watch: what keeps them as the folder says.
+    """
+
+    def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
         """Makes a server that does nothing yet; inside a running event loop.
 
         Args:
             config: how it runs.
-            open_models: reads, checks and warms the versions; called in a thread.
+            versions: what it serves; None: what `config.models` holds, watched.
         """
         self._config = config
-        self._open_models = open_models
-        self._registry = Registry()
+        self._versions = versions
+        self.registry = Registry()
+        self.watch = Watch(config, self.registry)
+        self._background: asyncio.Task[None] | None = None
+        self._stop_metrics: Callable[[], None] = lambda: None
         self._drain = Drain()
         self._health = health.aio.HealthServicer()
         self._services = (
-            digit_service(config, self._registry, self._drain, Admission(config.max_queue_images)),
-            model_service(config, self._registry),
+            digit_service(config, self.registry, self._drain, Admission(config.max_queue_images)),
+            model_service(config, self.registry, self.watch),
         )
         self._server = grpc.aio.server(options=_options(config))
         for service in self._services:
@@ -64,16 +79,24 @@ class Server:
 
         Raises:
             AddressError: if an address cannot be had.
+            MissingExtra: if metrics are wanted, and what tells them is not installed.
             BundleError: if a model cannot be served.
         """
         addresses = tuple(bind(self._server, address) for address in self._config.addresses)
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
         try:
-            self._registry.publish(await asyncio.to_thread(self._open_models, self._config))
+            if self._config.metrics is not None:
+                self._stop_metrics = _serve_metrics(self._config.metrics, self.registry)
+            if self._versions is None:
+                await self.watch.start()
+            else:
+                self.registry.publish(self._versions)
         except BaseException:
             await self._server.stop(None)
+            self._stop_metrics()
             raise
+        self._background = asyncio.create_task(self._beside())
         await self._say(health_pb2.HealthCheckResponse.SERVING)
         return addresses
 
@@ -94,18 +117,32 @@ class Server:
             tasks.create_task(self._server.stop(self._config.grace_s + _LAST_WORDS_S))
             await self._drain.idle()
             await self._server.stop(_LAST_WORDS_S)
-        self._registry.close()
+        await self._close()
         return self._drain.clean
 
     async def stop(self) -> None:
         """Stops at once; what is open is cut."""
         await self._server.stop(None)
-        self._registry.close()
+        await self._close()
 
     @property
     def streams(self) -> Collection[Stream]:
         """The open streams."""
         return self._drain.streams
+
+    async def _beside(self) -> None:
+        """What goes on beside the calls, until the end."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.registry.shadow.run())
+            if self._versions is None and self._config.watch_s:
+                tasks.create_task(self.watch.run())
+
+    async def _close(self) -> None:
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.wait({self._background})
+        self._stop_metrics()
+        self.registry.close()
 
     def _names(self) -> tuple[str, ...]:
         return tuple(service.name for service in self._services)
@@ -113,6 +150,16 @@ class Server:
     async def _say(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in (health.OVERALL_HEALTH, *self._names()):
             await self._health.set(name, status)
+
+
+def _serve_metrics(address: str, registry: Registry) -> Callable[[], None]:
+    try:
+        from digitserve.server.observe.metrics import serve_metrics  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra(f"--metrics: {error}; pip install 'digitserve[metrics]'") from error
+    taken, stop = serve_metrics(address, registry)
+    _log.info("metrics at http://%s/metrics", taken)
+    return stop
 
 
 def _options(config: Config) -> list[tuple[str, int]]:

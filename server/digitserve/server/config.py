@@ -17,6 +17,12 @@ class Config:
             nobody else should be let in by accident.  Port 0 takes a free one.
         models: a folder of bundles named by integers, one bundle, or a `.keras` file.  None: the
             model that ships inside the package.
+        metrics: where to serve Prometheus's `/metrics`: `host:port`.  None: nowhere.
+        settings: the `models.toml` to go by.  None: the one in the folder of bundles, if any.
+        watch_s: seconds between two looks at the folder of bundles.  A look costs a few system
+            calls, so new versions need not wait long.
+        model_control: whether callers may load, promote, roll back, unload and label versions.
+            Off, because without credentials anybody could.
         engine: what runs the network: `litert`, or `tensorflow` for what cannot be compiled.
         input_range: what a bare `.keras` file wants for ink, `0..1` or `0..255`.  None: read from
             its Rescaling layer.
@@ -44,6 +50,10 @@ class Config:
 
     addresses: tuple[str, ...] = ("127.0.0.1:50051",)
     models: Path | None = None
+    metrics: str | None = None
+    settings: Path | None = None
+    watch_s: float = 1.0
+    model_control: bool = False
     engine: str = "litert"
     input_range: str | None = None
     max_images: int = 1024

@@ -66,6 +66,73 @@ class NoModelReady(DomainError):
         return "no model is ready yet"
 
 
+@dataclass
+class VersionLoading(DomainError):
+    """The version is being loaded."""
+
+    number: int
+    reason = "VERSION_LOADING"
+
+    def __str__(self) -> str:
+        return f"version {self.number} is being loaded"
+
+
+@dataclass
+class VersionRefused(DomainError):
+    """The version's gates refused it."""
+
+    number: int
+    why: str
+    reason = "VERSION_REFUSED"
+
+    def __str__(self) -> str:
+        return f"version {self.number} was refused: {self.why}"
+
+
+@dataclass
+class VersionInUse(DomainError):
+    """The version bears a label, and cannot be unloaded."""
+
+    number: int
+    labels: Iterable[str]
+    reason = "VERSION_IN_USE"
+
+    def __str__(self) -> str:
+        return f"version {self.number} bears the label {', '.join(self.labels)}"
+
+
+class NothingBefore(DomainError):
+    """There is no version to roll back to."""
+
+    reason = "NOTHING_BEFORE"
+
+    def __str__(self) -> str:
+        return "no version that was stable before is still loaded"
+
+
+@dataclass
+class PromotionLost(DomainError):
+    """Another version is stable than the caller believed."""
+
+    expected: int
+    stable: int | None
+    reason = "PROMOTION_LOST"
+
+    def __str__(self) -> str:
+        return f"expected version {self.expected} to be stable, it is {self.stable}"
+
+
+class ControlOff(DomainError):
+    """The server was not started with the right to change versions."""
+
+    reason = "MODEL_CONTROL_OFF"
+
+    def __str__(self) -> str:
+        return (
+            "this server lets no caller change its versions; it was started without --model-control"
+        )
+
+
 class Draining(DomainError):
     """The server, or the stream, takes nothing new."""
 
@@ -96,17 +163,6 @@ class DeadlinePassed(DomainError):
         return "the deadline passed while this waited for its turn; it was not computed"
 
 
-@dataclass
-class NotServed(DomainError):
-    """In the contract, not served by this server."""
-
-    what: str
-    reason = "NOT_SERVED"
-
-    def __str__(self) -> str:
-        return f"{self.what} is in the contract, but this server does not serve it yet"
-
-
 def _bad_request(error: BadField) -> Message:
     violation = details.BadRequest.FieldViolation(
         field=error.field, description=error.description, reason=error.reason
@@ -124,6 +180,14 @@ def _resource(error: UnknownModel) -> Message:
     return info
 
 
+def _precondition(error: DomainError) -> Message:
+    violation = details.PreconditionFailure.Violation(
+        type=error.reason, subject="digitserve.model.version", description=str(error)
+    )
+    failure: Message = details.PreconditionFailure(violations=[violation])
+    return failure
+
+
 def _retry(_: DomainError) -> Message:
     info: Message = details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))
     return info
@@ -133,10 +197,15 @@ _TABLE: dict[type[DomainError], tuple[grpc.StatusCode, Callable[..., Message] | 
     BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
     NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
+    VersionLoading: (grpc.StatusCode.UNAVAILABLE, _retry),
+    VersionRefused: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
+    VersionInUse: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
+    NothingBefore: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
+    PromotionLost: (grpc.StatusCode.ABORTED, None),
+    ControlOff: (grpc.StatusCode.PERMISSION_DENIED, None),
     Draining: (grpc.StatusCode.UNAVAILABLE, _retry),
     QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry),
     DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, None),
-    NotServed: (grpc.StatusCode.UNIMPLEMENTED, None),
 }
 
 

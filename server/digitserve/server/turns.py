@@ -12,8 +12,9 @@ into turns, with the others' in between.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from digitserve.server.codec import Images
@@ -76,12 +77,15 @@ class Turns:
             started = time.monotonic()
             images = prepare()
             turn = None if images is None else _run(self.engine, images[: self.images], started)
-        else:
+            if images is None or turn is None or len(images) <= self.images:
+                return turn
+            return await self._rest(images, turn, caller)
+        with self._threads.kept():
             fits = min(waiting, self.images)
             images, turn = await self._threads.run(prepare, caller, fits, self.images)
-        if images is None or turn is None or len(images) <= self.images:
-            return turn
-        return await self._rest(images, turn, caller)
+            if images is None or turn is None or len(images) <= self.images:
+                return turn
+            return await self._rest(images, turn, caller)
 
     async def _rest(self, images: Images, first: Turn, caller: Hashable) -> Turn:
         """Takes the further turns of a long message."""
@@ -99,7 +103,7 @@ class Turns:
         return Turn(answer, first.started, sum(each.model_s for each in turns))
 
     def close(self) -> None:
-        """Lets go of the threads."""
+        """Lets go of the threads, as soon as what has begun is done."""
         if self._threads is not None:
             self._threads.close()
 
@@ -116,6 +120,19 @@ class _Threads:
             self._own.engine = unclaimed.pop()
 
         self._threads = ThreadPoolExecutor(len(engines), "engine", claim)
+        self._users = 0
+        self._closing = False
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keeps the threads while the block runs, also when they are closed meanwhile."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._closing and not self._users:
+                self._threads.shutdown(wait=False)
 
     async def run(
         self, prepare: Prepare, caller: Hashable, fits: int, most: int | None = None
@@ -134,7 +151,9 @@ class _Threads:
             return images, turn
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False)
+        self._closing = True
+        if not self._users:
+            self._threads.shutdown(wait=False)
 
 
 def _run(engine: Engine, images: Images, started: float) -> Turn:

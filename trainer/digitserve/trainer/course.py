@@ -109,8 +109,11 @@ def teach(
 
 def calibrated(network: Model, calibration: Calibration) -> Model:
     """The network with its temperatures inside, of layers that Keras can load safely."""
+    # Without its optimizer, which nobody could go on with here, and which is two thirds of a file.
+    trained = network.from_config(network.get_config())
+    trained.set_weights(network.get_weights())
     pixels = keras.Input((28, 28), name="pixels")
-    logits = network(pixels)
+    logits = trained(pixels)
     digits = keras.layers.Rescaling(1 / calibration.temperature)(logits[:, :NO_DIGIT])
     both = keras.layers.Rescaling(1 / calibration.rejection_temperature)(logits)
     answer = keras.layers.Concatenate()(

@@ -41,6 +41,10 @@ class Call(Protocol):
         """Who calls: the address of the connection."""
         ...
 
+    def key(self) -> str:
+        """The caller's own name, from the metadata `digitserve-key`; empty if it gives none."""
+        ...
+
     def deadline(self) -> float | None:
         """The instant, by the monotonic clock, at which the caller stops waiting."""
         ...

@@ -12,8 +12,9 @@ from digitserve.server.config import Config
 from digitserve.server.errors import DeadlinePassed
 from digitserve.server.services import Call, Method, Service, StreamCall
 from digitserve.server.services.drain import Drain
+from digitserve.server.services.routing import Routing
 from digitserve.server.services.streams import Stream
-from digitserve.server.versions.registry import Registry, Version
+from digitserve.server.versions.registry import Registry
 from digitserve.v1 import digits_pb2
 
 
@@ -22,20 +23,14 @@ def digit_service(
 ) -> Service:
     """Makes the service."""
     pen = wire.Pen()
-
-    def resolve(request: digits_pb2.PredictRequest | digits_pb2.StreamOptions) -> Version:
-        named = request.WhichOneof("model")
-        return registry.resolve(
-            request.version if named == "version" else None,
-            request.label if named == "label" else None,
-        )
+    routing = Routing(registry)
 
     async def predict(request: digits_pb2.PredictRequest, call: Call) -> bytes:
         codec.check_detail(request.detail)
         images = codec.decode_images(
             request.pixels, request.count, request.encoding, config.max_images
         )
-        version = resolve(request)
+        version = routing.resolve(request, canary=routing.takes_canary(call))
         deadline = call.deadline()
 
         def prepare() -> codec.Images:
@@ -46,14 +41,14 @@ def digit_service(
         count = len(images)
         admission.enter_or_refuse(count)
         try:
-            turn = await version.turns.predict(prepare, call.peer(), count)
+            turn = await version.predict(prepare, call.peer(), count)
         finally:
             admission.leave(count)
         assert turn is not None  # there is always something to do
         return wire.predict_response(pen.records(turn.answer, request.detail), version.number)
 
     async def stream_predict(call: StreamCall) -> None:
-        stream = Stream(call, config, resolve, admission, pen)
+        stream = Stream(call, config, routing, admission, pen)
         with drain.joined(stream):
             await stream.run()
 

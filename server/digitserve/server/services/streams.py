@@ -22,9 +22,10 @@ from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.errors import BadField, DomainError, Draining
 from digitserve.server.services import END, Garbage, StreamCall
+from digitserve.server.services.routing import Routing
 from digitserve.server.services.window import Frame, Window
 from digitserve.server.turns import Turn
-from digitserve.server.versions.registry import Version
+from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2
 
 DELIVERIES = (
@@ -32,8 +33,6 @@ DELIVERIES = (
     digits_pb2.DELIVERY_UNORDERED,
     digits_pb2.DELIVERY_LATEST,
 )
-
-Resolve = Callable[[digits_pb2.StreamOptions], Version]
 
 
 class Stream:
@@ -47,13 +46,13 @@ class Stream:
         self,
         call: StreamCall,
         config: Config,
-        resolve: Resolve,
+        routing: Routing,
         admission: Admission,
         pen: wire.Pen,
     ) -> None:
         self._call = call
         self._config = config
-        self._resolve = resolve
+        self._routing = routing
         self._pen = pen
         self._options = digits_pb2.StreamOptions()
         self._max_age_s: float | None = None
@@ -126,7 +125,7 @@ class Stream:
     def _open(self, options: digits_pb2.StreamOptions) -> None:
         """Takes the first message's options; what is wrong with them ends the stream."""
         check_options(options)
-        self._resolve(options)
+        self._routing.resolve(options, canary=False)
         self._options = options
         if options.HasField("max_age"):
             self._max_age_s = options.max_age.ToTimedelta().total_seconds()
@@ -150,6 +149,7 @@ class Stream:
                 frame.expires = frame.received + sent.timeout_us / 1e6
             if self._max_age_s is not None:
                 frame.stale = frame.received + self._max_age_s - sent.age_us / 1e6
+            frame.canary = self._routing.takes_canary(self._call, sent.frame_id)
             frame.images = codec.decode_images(
                 sent.pixels, sent.count, self._options.encoding, self._config.max_images
             )
@@ -172,13 +172,14 @@ class Stream:
         """Finds the outcome of the frames that wait, as many as one turn holds."""
         taken: list[Frame] = []
         try:
-            version = self._resolve(self._options)
+            canary = self._window.canary_waits
+            version = self._routing.resolve(self._options, canary=canary)
             if version.turns.inline:
                 # While the last turn's answers are written frames gather, and then go together.
                 await self._window.written.wait()
 
             def prepare() -> codec.Images | None:
-                taken.extend(self._window.take(version.turns.images))
+                taken.extend(self._window.take(version.turns.images, canary))
                 images = [frame.images for frame in taken if frame.images is not None]
                 if len(images) > 1:
                     return np.concatenate(images)
@@ -186,7 +187,7 @@ class Stream:
 
             await self._classify(version, prepare, taken)
         except Exception as error:  # whatever it was, it ends these frames and not the stream
-            taken = taken or self._window.take(1)
+            taken = taken or self._window.take(1, self._window.canary_waits)
             await self._classify_alone(taken, error)
         for frame in taken:
             self._window.settle(frame)
@@ -198,7 +199,7 @@ class Stream:
                 if len(frames) == 1:
                     raise error
                 images = frame.images
-                version = self._resolve(self._options)
+                version = self._routing.resolve(self._options, canary=frame.canary)
                 await self._classify(version, lambda images=images: images, [frame])  # type: ignore[misc]
             except Exception as own:
                 frame.fail(own)
@@ -211,7 +212,7 @@ class Stream:
     ) -> None:
         """Takes a turn for the images that `prepare` gives, which are those of `frames`."""
         waiting = self._window.waiting or sum(map(len, frames))
-        turn = await version.turns.predict(prepare, self, waiting)
+        turn = await version.predict(prepare, self, waiting)
         if turn is not None:
             self._share(turn, version, frames)
 

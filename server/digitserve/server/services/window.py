@@ -31,6 +31,7 @@ class Frame:
         received: the instant at which it was read.
         expires: the instant after which it fails instead of being computed.
         stale: the instant after which it is skipped instead of being computed.
+        canary: whether the canary answers it, if no version is named.
         outcome: what is to be written of it, as the bytes of a StreamPredictResponse that lacks
             sequence and frame_id; empty while it has none.
     """
@@ -41,6 +42,7 @@ class Frame:
     received: float = field(default_factory=time.monotonic)
     expires: float = _NEVER
     stale: float = _NEVER
+    canary: bool = False
     outcome: bytes = b""
 
     def __len__(self) -> int:
@@ -134,12 +136,24 @@ class Window:
         self._wait(frame)
         self.work.set()
 
-    def take(self, images: int) -> list[Frame]:
-        """Takes the frames of one turn: the next, and what follows it and fits."""
+    @property
+    def canary_waits(self) -> bool:
+        """Whether the next frame is one that the canary answers."""
+        return bool(self._waiting) and self._waiting[0].canary
+
+    def take(self, images: int, canary: bool) -> list[Frame]:
+        """Takes the frames of one turn: the next, and what follows it, fits and goes with it.
+
+        Args:
+            images: the most of them, unless the first frame alone has more.
+            canary: whether they are to be the canary's; else those of others.
+        """
         if time.monotonic() >= self._soonest:
             self._expire()
         taken: list[Frame] = []
-        while self._waiting and (not taken or len(self._waiting[0]) <= images):
+        while self._waiting and self._waiting[0].canary is canary:
+            if taken and len(self._waiting[0]) > images:
+                break
             taken.append(self._next())
             images -= len(taken[-1])
         return taken

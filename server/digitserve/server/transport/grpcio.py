@@ -23,16 +23,26 @@ from digitserve.server.services import (
 )
 from digitserve.server.services.drain import Drain
 
+# The metadata by which a caller names itself, so that a canary always or never answers it.
+KEY = "digitserve-key"
+
 
 class _Call:
     """A grpc.aio context as a `StreamCall`."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
+        self._key: str | None = None
 
     def peer(self) -> str:
         peer: str = self._context.peer()
         return peer
+
+    def key(self) -> str:
+        if self._key is None:
+            pairs = self._context.invocation_metadata() or ()
+            self._key = next((str(value) for key, value in pairs if key == KEY), "")
+        return self._key
 
     def deadline(self) -> float | None:
         left = self._context.time_remaining()

@@ -20,6 +20,12 @@ class BundleError(Exception):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path}: {why}")
+        self._path, self._why = path, why
+
+    @property
+    def told(self) -> str:
+        """What a caller may read of it: the file, without the folders of this machine."""
+        return f"{self._path.name}: {self._why}" if self._path.suffix else self._why
 
 
 @dataclass(frozen=True, slots=True)

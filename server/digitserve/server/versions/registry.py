@@ -1,140 +1,320 @@
-"""Which versions there are, which labels they bear, and which of them answers."""
+"""Which versions there are, which labels they bear, and which of them answers.
 
+    add ─▶ READY ─▶ stable, if it is newer than any that was considered, and not worse
+                      │ its network breaks turn after turn
+                      └──────▶ REFUSED, and what was stable before is so again
+
+What an operator decided, or a rollback, holds until a version arrives that is newer than all that
+were there then; what `models.toml` pins holds until it says otherwise.
+"""
+
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
+from digitserve.server.errors import (
+    BadField,
+    NoModelReady,
+    NothingBefore,
+    PromotionLost,
+    UnknownModel,
+    VersionInUse,
+    VersionLoading,
+    VersionRefused,
+)
+from digitserve.server.versions import gates
+from digitserve.server.versions.settings import STABLE, Settings, is_label
+from digitserve.server.versions.shadow import Shadow
+from digitserve.server.versions.version import Entry, State, Version
 
-from digitserve.server.config import Config
-from digitserve.server.engines import Engine, EngineError, open_engine
-from digitserve.server.errors import NoModelReady, UnknownModel
-from digitserve.server.turns import Turns
-from digitserve.server.versions.bundle import Bundle, BundleError, read_bundle
-from digitserve.server.versions.keras_file import compiled_bundle
-from digitserve.server.versions.timing import measured
-from digitserve.v1 import manifest_pb2
+_log = logging.getLogger(__name__)
 
-STABLE = "stable"
-BUNDLED = Path(__file__).parent.parent / "bundled"
-
-# How far an engine on another machine may differ from what Keras said when the bundle was made.
-_GOLDEN_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version that answers.
-
-    Attributes:
-        number: its number, from 1.
-        turns: its engine, and whose turn it is there.
-        manifest: what its bundle says of it.
-    """
-
-    number: int
-    turns: Turns
-    manifest: manifest_pb2.ModelManifest
+# A network that breaks so many turns in a row is broken; one image that breaks it is not enough.
+_BROKEN = 3
 
 
 class Registry:
-    """The versions of one server.  Empty until `publish`: nothing is ready yet."""
+    """The versions of one server.  Empty until `add`: nothing is ready yet.
+
+    Attributes:
+        settings: what `models.toml` says.
+        shadow: who is asked as well.
+        refusals: how many versions were refused so far.
+        rollbacks: how often a broken version lost its place.
+    """
 
     def __init__(self) -> None:
-        self._versions: dict[int, Version] = {}
+        self.settings = Settings()
+        self.shadow = Shadow()
+        self.refusals = self.rollbacks = 0
+        self._entries: dict[int, Entry] = {}
         self._labels: dict[str, int] = {}
+        self._pinned: int | None = None
+        self._stable: Version | None = None
+        self._past: list[int] = []  # what was stable before, the last at the end
+        self._considered = 0  # nothing up to this number becomes stable by itself
 
-    def publish(self, versions: Iterable[Version]) -> None:
-        """Lets these versions answer, all at once; the newest becomes `stable`."""
-        self._versions = {version.number: version for version in versions}
-        self._labels = {STABLE: max(self._versions)}
+    # --- who answers ---------------------------------------------------------------------------
 
     def resolve(self, number: int | None, label: str | None) -> Version:
         """Finds the version that is to answer; with neither name, `stable`.
 
         Raises:
-            NoModelReady: if nothing was published yet.
+            NoModelReady: if nothing is stable yet.
             UnknownModel: if there is no such version or label.
+            VersionLoading: if it is not ready yet.
+            VersionRefused: if its gates refused it.
         """
-        if not self._versions:
+        if self._stable is None:
             raise NoModelReady
         if number is None:
-            found = self._labels.get(STABLE if label is None else label)
-            if found is None:
-                raise UnknownModel("label", str(label), sorted(self._labels))
-            number = found
-        try:
-            return self._versions[number]
-        except KeyError:
-            raise UnknownModel("version", str(number), sorted(self._versions)) from None
+            if label is None or label == STABLE:
+                return self._stable
+            number = self._labels.get(label)
+            if number is None:
+                raise UnknownModel("label", label, sorted({STABLE, *self._labels}))
+        return self._ready(number)
 
-    def listed(self) -> list[tuple[Version, list[str]]]:
+    def bearing(self, label: str) -> Version | None:
+        """Who bears a label and is ready; None: nobody."""
+        entry = self._entries.get(self._labels.get(label, 0))
+        return None if entry is None else entry.version
+
+    def listed(self) -> list[tuple[Entry, list[str]]]:
         """Every version with its labels, in rising order of their numbers."""
+        labels = dict(self._labels)
+        if self._stable is not None:
+            labels[STABLE] = self._stable.number
         return [
-            (version, sorted(label for label, of in self._labels.items() if of == number))
-            for number, version in sorted(self._versions.items())
+            (entry, sorted(label for label, of in labels.items() if of == number))
+            for number, entry in sorted(self._entries.items())
         ]
+
+    @property
+    def stable(self) -> int | None:
+        """The number of the version that is stable."""
+        return None if self._stable is None else self._stable.number
+
+    @property
+    def known(self) -> dict[int, Entry]:
+        """The versions by number."""
+        return self._entries
+
+    @property
+    def labelled(self) -> set[int]:
+        """The versions that bear a label, `stable` among them."""
+        stable = set() if self._stable is None else {self._stable.number}
+        return stable.union(self._labels.values())
+
+    # --- what comes and goes -------------------------------------------------------------------
+
+    def configure(self, settings: Settings) -> None:
+        """Takes what `models.toml` says, in place of what was said before."""
+        self.settings = settings
+        self._labels = {name: of for name, of in settings.labels.items() if name != STABLE}
+        self._pinned = settings.labels.get(STABLE)
+        if self._pinned is None:
+            self._consider(self._newest())
+        elif (pinned := self._entries.get(self._pinned)) and pinned.version is not None:
+            self._make_stable(pinned.version)
+        self._connect_shadow()
+
+    def publish(self, versions: Iterable[Version]) -> None:
+        """Lets these versions answer, all at once."""
+        for version in versions:
+            self.add(version)
+
+    def loading(self, number: int) -> None:
+        """A version is about to be loaded."""
+        self._entries[number] = Entry(number, State.LOADING)
+
+    def add(self, version: Version) -> None:
+        """Lets a version answer; it becomes stable if it is to."""
+        number, findings = version.number, version.findings
+        if findings.accuracy is not None:
+            told = (100 * findings.accuracy, findings.image_us)
+            _log.info(
+                "version %d is ready: %.2f%% of the gate set, %.0f us an image", number, *told
+            )
+        version.on_failure = self._failed
+        self._entries[number] = Entry(number, State.READY, version)
+        if self._pinned is not None:
+            if number == self._pinned:
+                self._make_stable(version)
+        elif number > self._considered:
+            why = self._consider(version)
+            if why and number not in self._labels.values():
+                self.refuse(number, why)
+        self._connect_shadow()
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Keeps a version out."""
+        _log.warning("version %d refused: %s", number, reason)
+        self.refusals += 1
+        self._drop(number)
+        self._entries[number] = Entry(number, State.REFUSED, reason=reason)
+
+    def forget(self, number: int) -> None:
+        """Lets go of a version; what it began it ends."""
+        self._drop(number)
+        self._past = [past for past in self._past if past != number]
+        gone = self._stable is not None and self._stable.number == number
+        if gone and self._step_back() is None:
+            self._make_stable(self._newest())
+        self._connect_shadow()
 
     def close(self) -> None:
         """Lets go of every version."""
-        for version in self._versions.values():
-            version.turns.close()
+        for number in list(self._entries):
+            self._drop(number)
 
+    # --- what an operator decides --------------------------------------------------------------
 
-def open_versions(config: Config) -> list[Version]:
-    """Reads, checks and warms all that `config.models` names.
+    def promote(self, number: int, expected_stable: int | None) -> None:
+        """Makes a version stable.
 
-    Raises:
-        BundleError: naming the file and what is wrong with it.
-    """
-    root = config.models or BUNDLED
-    if root.is_file():
-        bundle = read_bundle(compiled_bundle(root, config.input_range))
-        return [_open(1, bundle, config)]
-    if (root / "manifest.json").exists():
-        number = int(root.name) if _is_number(root.name) else 1
-        return [_open(number, read_bundle(root), config)]
-    folders = [each for each in root.iterdir() if _is_number(each.name)] if root.is_dir() else []
-    folders.sort(key=lambda folder: int(folder.name))
-    versions = [_open(int(folder.name), read_bundle(folder), config) for folder in folders]
-    if not versions:
-        raise BundleError(root, "expected a .keras file, a bundle, or a folder of bundles 1, 2, …")
-    return versions
+        Raises:
+            PromotionLost: if another version is stable than was expected.
+            UnknownModel, VersionLoading: if it is not there, or not yet.
+            VersionRefused: if its gates refused it, or it is worse than what is stable.
+        """
+        self._expect(expected_stable)
+        version = self._ready(number)
+        if why := self._why_not(version):
+            raise VersionRefused(number, why)
+        self._decide(version)
 
+    def roll_back(self, expected_stable: int | None) -> Version:
+        """Makes that version stable which was so before.
 
-def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit() and int(name) > 0
+        Raises:
+            PromotionLost: if another version is stable than was expected.
+            NothingBefore: if there is none.
+        """
+        self._expect(expected_stable)
+        version = self._step_back()
+        if version is None:
+            raise NothingBefore
+        return version
 
+    def set_label(self, label: str, number: int | None) -> None:
+        """Gives a label to a version, or takes it away.
 
-def _open(number: int, bundle: Bundle, config: Config) -> Version:
-    roles = manifest_pb2.ModelFile
-    compiled, keras = bundle.file(roles.ROLE_COMPILED), bundle.file(roles.ROLE_KERAS)
+        Raises:
+            BadField: if it is no label, or `stable`.
+            UnknownModel, VersionLoading, VersionRefused: if the version is not ready.
+        """
+        if label == STABLE or not is_label(label):
+            expected = "expected lower-case letters, digits and dashes, and not `stable`"
+            raise BadField("label", "LABEL_INVALID", f"{expected}, got {label[:64]!r}")
+        if number is None:
+            self._labels.pop(label, None)
+        else:
+            self._labels[label] = self._ready(number).number
+        self._connect_shadow()
 
-    def engine(largest: int) -> Engine:
-        return open_engine(config.engine, compiled, keras, largest)
+    def check_free(self, number: int) -> None:
+        """Checks that a version bears no label.
 
-    try:
-        first = engine(config.turn_images)
-        _check_golden_answers(bundle, first)
-        image_us, images = measured(first, config.turn_images, config.turn_ms)
-        inline = image_us < config.inline_us
-        engines = [first] if inline else [engine(images) for _ in range(config.engine_threads)]
-    except EngineError as error:
-        raise BundleError(bundle.folder, str(error)) from error
-    return Version(number, Turns(engines, inline=inline, images=images), bundle.manifest)
+        Raises:
+            UnknownModel: if it is not there.
+            VersionInUse: if it bears one.
+        """
+        for entry, labels in self.listed():
+            if entry.number == number:
+                if labels:
+                    raise VersionInUse(number, labels)
+                return
+        raise UnknownModel("version", str(number), sorted(self._entries))
 
+    # -------------------------------------------------------------------------------------------
 
-def _check_golden_answers(bundle: Bundle, engine: Engine) -> None:
-    """Compares the engine with what Keras said of the bundle's golden digits."""
-    for at, golden in enumerate(bundle.manifest.golden_answers):
-        image = np.frombuffer(golden.pixels, np.uint8).reshape(1, 28, 28)
-        (got,), rejection = engine.predict(image)
-        apart = float(np.abs(got - np.array(golden.probabilities, np.float32)).max())
-        if rejection is not None:
-            apart = max(apart, abs(float(rejection[0]) - golden.rejection))
-        if not apart <= _GOLDEN_TOLERANCE:  # NaN is not
-            raise BundleError(
-                bundle.folder,
-                f"golden answer {at} (a {golden.label}): {engine.name} does not say what Keras "
-                f"said; they differ by {apart:.2g}",
-            )
+    def _ready(self, number: int) -> Version:
+        entry = self._entries.get(number)
+        if entry is None:
+            raise UnknownModel("version", str(number), sorted(self._entries))
+        if entry.version is None:
+            if entry.state is State.LOADING:
+                raise VersionLoading(number)
+            raise VersionRefused(number, entry.reason)
+        return entry.version
+
+    def _why_not(self, version: Version) -> str:
+        """Why a version may not become stable; nothing if it may."""
+        if self._stable is None or version is self._stable:
+            return ""
+        present = self._stable.findings.accuracy
+        return gates.worse(version.findings.accuracy, present, self.settings.gates)
+
+    def _consider(self, version: Version | None) -> str:
+        """Makes a version stable, if it may be; else says why not."""
+        if version is None:
+            return ""
+        why = self._why_not(version)
+        if not why:
+            self._considered = version.number
+            self._make_stable(version)
+        return why
+
+    def _expect(self, stable: int | None) -> None:
+        if stable is not None and stable != self.stable:
+            raise PromotionLost(stable, self.stable)
+
+    def _decide(self, version: Version) -> None:
+        self._pinned = None
+        self._considered = max(self._considered, *self._entries)
+        self._make_stable(version)
+
+    def _make_stable(self, version: Version | None) -> None:
+        before = self._stable
+        if version is before:
+            return
+        if before is not None:
+            before.listener = None
+            if before.number in self._entries:
+                self._past.append(before.number)
+        if version is not None:
+            self._past = [number for number in self._past if number != version.number]
+        self._stable = version
+        _log.info("stable is %s", "nothing" if version is None else f"version {version.number}")
+        self._connect_shadow()
+
+    def _step_back(self) -> Version | None:
+        """Makes that stable which was so last and is still ready, if there is any."""
+        past = self._past
+        while past:
+            *past, number = past
+            entry = self._entries.get(number)
+            if entry is not None and entry.version is not None:
+                self._decide(entry.version)
+                self._past = past  # the next step goes further back, not forward again
+                return entry.version
+        return None
+
+    def _newest(self) -> Version | None:
+        ready = [entry.version for _, entry in sorted(self._entries.items()) if entry.version]
+        return ready[-1] if ready else None
+
+    def _failed(self, version: Version, error: Exception) -> None:
+        """A network broke a turn: one that does so again and again loses its place."""
+        if version.failures < _BROKEN or version is not self._stable:
+            return
+        if self._step_back() is None:
+            return  # nobody could do better
+        self.rollbacks += 1
+        why = f"rolled back: {version.failures} turns broken in a row ({type(error).__name__})"
+        self.refuse(version.number, why)
+
+    def _drop(self, number: int) -> None:
+        entry = self._entries.pop(number, None)
+        if entry is not None and entry.version is not None:
+            entry.version.turns.close()
+
+    def _connect_shadow(self) -> None:
+        wanted = self.settings.shadow
+        version = None if wanted is None else self.bearing(wanted.label)
+        if self._stable is None or version is self._stable:
+            version = None
+        self.shadow.version = version
+        self.shadow.share = wanted.share if wanted else 0.0
+        if self._stable is not None:
+            self._stable.listener = None if version is None else self.shadow.listen

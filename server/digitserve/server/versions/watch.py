@@ -1,0 +1,215 @@
+"""The folder of bundles, watched: what it and `models.toml` say is what the registry holds.
+
+    folder, models.toml ─▶ look ─▶ wanted ─┬─▶ load, in a thread ─▶ gates ─▶ add or refuse
+                                           └─▶ forget, once something else is stable
+
+What is new is loaded before what is old is let go, and the last version that answers is never let
+go.  One look at a time, and one load at a time: callers who load by hand wait their turn.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from digitserve.server.config import Config
+from digitserve.server.errors import UnknownModel
+from digitserve.server.versions.bundle import BundleError
+from digitserve.server.versions.loading import found, load, settings_of
+from digitserve.server.versions.registry import Registry
+from digitserve.server.versions.settings import STABLE
+from digitserve.server.versions.version import State, Version
+
+_log = logging.getLogger(__name__)
+
+# What tells whether a bundle changed: each file's name, length and time.
+_Signature = tuple[tuple[str, int, int], ...]
+
+
+class Watch:
+    """Keeps a registry as a folder says."""
+
+    def __init__(self, config: Config, registry: Registry) -> None:
+        self._config = config
+        self._registry = registry
+        self._wrong = ""  # what was wrong with models.toml, when it was read last
+        self._seen: dict[int, _Signature] = {}  # each bundle as it was when it was tried
+        self._asked: set[int] = set()  # loaded by a caller, whatever the policy says
+        self._unasked: set[int] = set()  # unloaded by one
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Loads all that is wanted, and lets it answer at once.
+
+        Raises:
+            BundleError: if nothing that was found can answer, or what is pinned cannot.
+        """
+        self._registry.configure(await asyncio.to_thread(settings_of, self._config))
+        loaded: dict[int, Version | BundleError] = {}
+        async with self._lock:
+            there = await asyncio.to_thread(found, self._config)
+            failed: set[int] = set()
+            while todo := self._todo(there, failed):
+                for number in todo:
+                    loaded[number] = await self._try(number, there[number])
+                    if isinstance(loaded[number], BundleError):
+                        failed.add(number)
+        self._check_start(loaded)
+        for number in sorted(loaded):
+            self._take(number, loaded[number])
+
+    def _check_start(self, loaded: Mapping[int, Version | BundleError]) -> None:
+        """Checks that there is something to answer, and what is pinned."""
+        pinned = self._registry.settings.labels.get(STABLE)
+        wrong = {number: it for number, it in loaded.items() if isinstance(it, BundleError)}
+        if pinned is not None and (pinned in wrong or pinned not in loaded):
+            why = f"{STABLE} is to be version {pinned}, which is not there"
+            raise wrong.get(pinned) or BundleError(self._root, why)
+        if len(wrong) == len(loaded):
+            raise next(iter(wrong.values()), BundleError(self._root, "no version is wanted"))
+
+    async def run(self) -> None:
+        """Looks again and again, for as long as it is not cancelled."""
+        while True:
+            await asyncio.sleep(self._config.watch_s)
+            try:
+                await self.look()
+            except Exception:  # the disk may be away for a while; what answers goes on
+                _log.exception("cannot look at %s", self._root)
+
+    async def look(self) -> None:
+        """Looks once: loads what is new and wanted, lets go of what is not wanted any more."""
+        async with self._lock:
+            await self._read_settings()
+            there = await self._found()
+            if not there:
+                return  # all is gone: what answers goes on
+            while todo := self._todo(there):
+                for number in todo:
+                    await self._load(number, there[number])
+            self._forget_unwanted(there)
+
+    async def load(self, number: int) -> None:
+        """Loads a version whatever the policy says, unless it is ready.
+
+        Raises:
+            UnknownModel: if it is not in the folder.
+        """
+        async with self._lock:
+            there = await self._found()
+            if number not in there:
+                raise UnknownModel("version", str(number), sorted(there))
+            self._asked.add(number)
+            self._unasked.discard(number)
+            entry = self._registry.known.get(number)
+            if entry is None or entry.state is not State.READY:
+                await self._load(number, there[number])
+
+    async def unload(self, number: int) -> None:
+        """Lets go of a version that bears no label.
+
+        Raises:
+            UnknownModel, VersionInUse: if it is not there, or bears one.
+        """
+        async with self._lock:
+            self._registry.check_free(number)
+            self._asked.discard(number)
+            self._unasked.add(number)
+            self._registry.forget(number)
+
+    # -------------------------------------------------------------------------------------------
+
+    @property
+    def _root(self) -> Path:
+        return self._config.models or Path("the bundled models")
+
+    async def _read_settings(self) -> None:
+        try:
+            settings = await asyncio.to_thread(settings_of, self._config)
+        except BundleError as error:
+            if str(error) != self._wrong:
+                _log.error("%s; what was said before holds", error)
+            self._wrong = str(error)
+            return
+        self._wrong = ""
+        if settings != self._registry.settings:
+            self._asked.clear()
+            self._unasked.clear()
+            self._registry.configure(settings)
+
+    async def _found(self) -> dict[int, Path]:
+        """What is there now."""
+        try:
+            return await asyncio.to_thread(found, self._config)
+        except BundleError:
+            return {}
+
+    def _refused(self, there: Mapping[int, Path]) -> set[int]:
+        """The versions that were refused and have not changed since."""
+        return {
+            number
+            for number, entry in self._registry.known.items()
+            if entry.state is State.REFUSED
+            and number in there
+            and _signature(there[number]) == self._seen.get(number)
+        }
+
+    def _wanted(self, there: Mapping[int, Path], refused: set[int]) -> set[int]:
+        settings = self._registry.settings
+        by_policy = settings.policy.wanted(there, refused)
+        named = self._registry.labelled | set(settings.labels.values()) | self._asked
+        return (by_policy | named) & set(there) - self._unasked
+
+    def _todo(self, there: Mapping[int, Path], failed: Collection[int] = ()) -> list[int]:
+        """What is wanted, and was not tried as it is now; the oldest first."""
+        refused = self._refused(there).union(failed)
+        return sorted(
+            number
+            for number in self._wanted(there, refused) - refused
+            if number not in self._registry.known
+            or self._registry.known[number].state is State.REFUSED
+        )
+
+    async def _load(self, number: int, path: Path) -> None:
+        self._take(number, await self._try(number, path))
+
+    async def _try(self, number: int, path: Path) -> Version | BundleError:
+        """Loads a version, in a thread."""
+        self._registry.loading(number)
+        self._seen[number] = _signature(path)
+        gates = self._registry.settings.gates
+        try:
+            return await asyncio.to_thread(load, number, path, self._config, gates)
+        except BundleError as error:
+            return error
+        except Exception:
+            _log.exception("version %d", number)
+            return BundleError(path, "could not be loaded, for a reason that nobody foresaw")
+
+    def _take(self, number: int, loaded: Version | BundleError) -> None:
+        """Lets a version answer, or keeps it out."""
+        if isinstance(loaded, Version):
+            self._registry.add(loaded)
+        else:
+            self._registry.refuse(number, loaded.told)
+
+    def _forget_unwanted(self, there: Mapping[int, Path]) -> None:
+        refused = self._refused(there)
+        kept = self._wanted(there, refused) | refused
+        for number in set(self._registry.known) - kept:
+            ready = [n for n, entry in self._registry.known.items() if entry.state is State.READY]
+            if ready != [number]:
+                self._registry.forget(number)
+
+
+def _signature(path: Path) -> _Signature:
+    """What can be told of a bundle without reading it."""
+    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+    told = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:  # gone meanwhile
+            continue
+        told.append((file.name, stat.st_size, stat.st_mtime_ns))
+    return tuple(told)
