@@ -1,5 +1,6 @@
 """What is measured: servers in processes of their own, and the questions that are put to them."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from support.command import Command, server_command, started
 from support.mnist import find_mnist
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "server/digitserve/server/bundled/1/model.tflite"
+# The notebook's network, unless another bundled version is named: `make bench-quick VERSION=3`.
+VERSION = os.environ.get("DIGITSERVE_BENCH_VERSION") or "1"
+MODEL = ROOT / "server/digitserve/server/bundled" / VERSION / "model.tflite"
 IMAGES = 64
 
 # Of an echo, whatever it is asked.
