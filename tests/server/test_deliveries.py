@@ -202,6 +202,7 @@ def test_counts_add_up_while_other_streams_are_cancelled() -> None:
         (opening(LATEST, max_in_flight_frames=1), "OPTIONS_CONTRADICT"),
         (opening(ORDERED, max_age={"seconds": 0}), "MAX_AGE_RANGE"),
         (opening(ORDERED, max_age={"seconds": -1}), "MAX_AGE_RANGE"),
+        (opening(ORDERED, max_age={"seconds": -(10**15)}), "MAX_AGE_RANGE"),
     ],
 )
 def test_contradictory_options_end_the_stream(

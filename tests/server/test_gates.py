@@ -12,6 +12,7 @@ from digitserve.server.versions.bundle import BundleError
 from digitserve.server.versions.gates import gate_set, worse
 from digitserve.server.versions.loading import BUNDLED, load, open_versions
 from digitserve.server.versions.settings import Gates
+from digitserve.server.versions.version import Findings
 from support.serving import TEST_CONFIG
 
 BUNDLE = BUNDLED / "1"
@@ -76,7 +77,9 @@ def test_the_gates_of_a_folder_are_in_its_settings(tmp_path: Path, labelled: Pat
 )
 def test_a_margin_is_granted(accuracy: float | None, stable: float | None, fits: bool) -> None:
     """What was not asked is not compared."""
-    assert (worse(accuracy, stable, Gates(margin=0.005 + 1e-9)) == "") is fits
+    assert (worse(Findings(accuracy), Findings(stable), Gates()) == "") is fits
+    # What was asked something else is not compared either.
+    assert not worse(Findings(accuracy, gate_set="another"), Findings(stable), Gates())
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,6 @@ def test_a_wrong_gate_set_is_named(tmp_path: Path, arrays: dict[str, Any], told:
 def test_a_gate_set_that_is_none(tmp_path: Path) -> None:
     """Not there, and not an archive."""
     (tmp_path / "gate.npz").write_bytes(b"PK no")
-    for name in ("gate.npz", "missing.npz"):
-        with pytest.raises(BundleError, match=f"{name}: is no .npz"):
+    for name, told in (("gate.npz", "is no .npz"), ("missing.npz", "cannot be read: No such")):
+        with pytest.raises(BundleError, match=f"{name}: {told}"):
             gate_set(tmp_path / name)

@@ -210,6 +210,33 @@ class TestABrokenNetwork:
             self.asked(registry, 7)
         assert registry.stable == 4
 
+    def test_is_counted_once_for_a_turn_that_is_repeated(self) -> None:
+        """A stream repeats a broken turn frame by frame: two bad frames are one failure."""
+        registry = holding(3)
+        registry.add(version(4, engine=BrokenEngine()))
+        asyncio.run(self._streamed(registry))
+        assert registry.stable == 4
+
+    async def _streamed(self, registry: Registry) -> None:
+        images = np.full((2, 28, 28), 255, np.uint8)
+        broken = registry.resolve(None, None)
+        for part, again in ((images, False), (images[:1], True), (images[1:], True)):
+            with suppress(RuntimeError):
+                await broken.predict(lambda part=part: part, "a stream", 2, again=again)  # type: ignore[misc]
+
+    def test_that_is_pinned_goes_back_and_stays_pinned(self) -> None:
+        """What came before answers, until the pinned version is mended."""
+        registry = Registry()
+        registry.add(version(3))
+        registry.configure(Settings(labels={"stable": 4}))
+        registry.add(version(4, engine=BrokenEngine()))
+        for _ in range(3):
+            self.asked(registry, 255)
+        registry.add(version(5))
+        assert registry.stable == 3
+        registry.add(version(4))
+        assert registry.stable == 4
+
     def test_stays_where_nobody_could_do_better(self) -> None:
         """A server with one version goes on with it."""
         registry = Registry()

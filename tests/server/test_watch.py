@@ -204,6 +204,64 @@ def test_what_broke_at_work_is_not_tried_again(tmp_path: Path) -> None:
         assert (answering(up), states(up)) == (1, {1: READY, 2: READY})
 
 
+def test_a_load_that_is_given_up_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked went away: the version is loaded by the next look all the same."""
+    place(tmp_path, 1)
+    with watching(tmp_path) as up:
+        place(tmp_path, 2)
+
+        async def given_up() -> None:
+            loading = asyncio.ensure_future(up.server.watch.load(2))
+            while 2 not in up.server.registry.known:  # noqa: ASYNC110 - turns, not time
+                await asyncio.sleep(0)
+            loading.cancel()
+            await asyncio.wait({loading})
+
+        up.run(given_up())
+        assert states(up) == {1: READY}
+        look(up)
+        assert answering(up) == 2
+
+
+def test_a_folder_that_is_away_changes_nothing(tmp_path: Path) -> None:
+    """Neither who answers nor what bears which label, nor what is pinned."""
+    models = tmp_path / "models"
+    place(models, 1, 2)
+    with watching(models, "labels = { stable = 1, next = 2 }") as up:
+        models.rename(tmp_path / "away")
+        look(up)
+        assert (answering(up), answering(up, label="next")) == (1, 2)
+        (tmp_path / "away").rename(models)
+        place(models, 3)
+        look(up)
+        assert answering(up) == 1
+
+
+def test_what_other_gates_refused_gets_another_chance(tmp_path: Path) -> None:
+    """As when a gate set was misnamed."""
+    place(tmp_path, 1)
+    settings = tmp_path / "models.toml"
+    with watching(tmp_path) as up:
+        settings.write_text("gates.set = 'missing.npz'")
+        place(tmp_path, 2)
+        look(up)
+        assert states(up) == {1: READY, 2: REFUSED}
+        settings.write_text("")
+        look(up)
+        assert (answering(up), states(up)) == (2, {1: READY, 2: READY})
+
+
+@pytest.mark.parametrize("name", ["007", "0", str(2**64), "-1", "1.5"])
+def test_what_is_not_called_as_a_version_is_none(tmp_path: Path, name: str) -> None:
+    """One number has one name, and fits the contract."""
+    place(tmp_path, 1)
+    (tmp_path / name).mkdir()
+    with watching(tmp_path) as up:
+        assert states(up) == {1: READY}
+
+
 def test_what_nobody_foresaw_refuses_a_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

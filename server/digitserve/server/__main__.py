@@ -143,8 +143,8 @@ async def _serve(config: Config) -> int:
     await asyncio.wait({starting, first}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         await server.stop()
-        starting.cancel()
-        return 0
+        # A network may be being read, or compiled, for minutes yet: nobody waits for that.
+        os._exit(0)
     _announce(starting.result())
     lame_duck_s = config.lame_duck_s if await first == signal.SIGTERM else 0.0
     draining = asyncio.ensure_future(server.drain(lame_duck_s))

@@ -44,8 +44,8 @@ class Config:
             long streams spread over servers that were added since.
         lame_duck_s: seconds from SIGTERM to the refusal of new calls, so that whoever balances the
             load sees NOT_SERVING first.  SIGINT has none: a person is waiting.
-        grace_s: seconds after the lame-duck time until a stream that its caller does not
-            half-close is ended.
+        grace_s: seconds from the signal until a stream that its caller does not half-close is
+            ended.
     """
 
     addresses: tuple[str, ...] = ("127.0.0.1:50051",)

@@ -2,14 +2,14 @@
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
-from digitserve.client import Delivery, Frame, Health
+from digitserve.client import Delivery, DigitServeError, Frame, Health
 from digitserve.client.cli import exits, output
 from digitserve.client.cli.asking import (
     VERSION,
@@ -152,6 +152,8 @@ def stream(
     live = source is not None and (source.isdecimal() or "://" in source)
     moving = demo or live or (source is not None and _is_video(source))
     finding = moving if find is None else find
+    if demo and not finding:
+        raise click.UsageError("--demo has several digits on each picture: leave out --no-find")
     if save and not finding:
         raise click.UsageError("--save goes with --find")
     chosen = Delivery[delivery.upper()] if delivery else _usual_delivery(live)
@@ -160,8 +162,7 @@ def stream(
     with asking(address, timeout) as client:
         try:
             if finding:
-                from digitserve.client.cli.camera import watch  # noqa: PLC0415
-
+                watch = _camera()
                 steadied = demo or live if vote is None else vote
                 watch(
                     client,
@@ -195,6 +196,17 @@ def health(service: str, address: str, timeout: float) -> None:
         status = client.health(service)
     click.echo(status.name)
     sys.exit(exits.OK if status is Health.SERVING else exits.NOT_SERVING)
+
+
+def _camera() -> Callable[..., None]:
+    """What looks for digits on pictures; its packages are an extra's."""
+    try:
+        from digitserve.client.cli.camera import watch  # noqa: PLC0415
+    except ModuleNotFoundError as error:  # OpenCV's absence has a line of its own
+        raise DigitServeError(
+            "cameras and videos need more than is installed: pip install 'digitserve[camera]'"
+        ) from error
+    return watch
 
 
 def _usual_delivery(live: bool) -> Delivery:

@@ -43,6 +43,11 @@ def leave(error: BaseException, address: str) -> NoReturn:
         sys.exit(OK)
     code, line = _said(error, address)
     click.echo(f"digitserve: {' '.join(line.split())}", err=True)
+    if code == INTERRUPTED:
+        # A thread may be in the middle of a camera's picture: at the interpreter's end it would be
+        # torn out of OpenCV, which aborts the process.
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -30,7 +30,7 @@ def digit_service(
         images = codec.decode_images(
             request.pixels, request.count, request.encoding, config.max_images
         )
-        version = routing.resolve(request, canary=routing.takes_canary(call))
+        version = routing.resolve(request, canary=routing.takes_canary(request, call))
         deadline = call.deadline()
 
         def prepare() -> codec.Images:

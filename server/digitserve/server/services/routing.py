@@ -18,10 +18,17 @@ class Routing:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def takes_canary(self, call: Call, frame_id: str = "") -> bool:
-        """Whether the canary answers this caller, or this frame, if no version is named."""
+    def takes_canary(
+        self,
+        request: digits_pb2.PredictRequest | digits_pb2.StreamOptions,
+        call: Call,
+        frame_id: str = "",
+    ) -> bool:
+        """Whether the canary answers this caller, or this frame."""
         canary = self._registry.settings.canary
-        return canary is not None and _share(call.key() or frame_id or call.peer()) < canary.share
+        if canary is None or request.WhichOneof("model") or self._canary() is None:
+            return False
+        return _share(call.key() or frame_id or call.peer()) < canary.share
 
     def resolve(
         self, request: digits_pb2.PredictRequest | digits_pb2.StreamOptions, *, canary: bool

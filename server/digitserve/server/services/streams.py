@@ -13,9 +13,9 @@ through the engine together.  A frame that is wrong fails alone.
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 import numpy as np
+from google.protobuf.duration_pb2 import Duration
 
 from digitserve.server import codec, wire
 from digitserve.server.admission import Admission
@@ -128,7 +128,7 @@ class Stream:
         self._routing.resolve(options, canary=False)
         self._options = options
         if options.HasField("max_age"):
-            self._max_age_s = options.max_age.ToTimedelta().total_seconds()
+            self._max_age_s = _seconds(options.max_age)
         self._window.open(options)
 
     def _accept(self, sequence: int, message: digits_pb2.StreamPredictRequest | Garbage) -> Frame:
@@ -149,7 +149,7 @@ class Stream:
                 frame.expires = frame.received + sent.timeout_us / 1e6
             if self._max_age_s is not None:
                 frame.stale = frame.received + self._max_age_s - sent.age_us / 1e6
-            frame.canary = self._routing.takes_canary(self._call, sent.frame_id)
+            frame.canary = self._routing.takes_canary(self._options, self._call, sent.frame_id)
             frame.images = codec.decode_images(
                 sent.pixels, sent.count, self._options.encoding, self._config.max_images
             )
@@ -172,11 +172,11 @@ class Stream:
         """Finds the outcome of the frames that wait, as many as one turn holds."""
         taken: list[Frame] = []
         try:
-            canary = self._window.canary_waits
-            version = self._routing.resolve(self._options, canary=canary)
-            if version.turns.inline:
+            version, canary = self._next_version()
+            while version.turns.inline and not self._window.written.is_set():
                 # While the last turn's answers are written frames gather, and then go together.
                 await self._window.written.wait()
+                version, canary = self._next_version()
 
             def prepare() -> codec.Images | None:
                 taken.extend(self._window.take(version.turns.images, canary))
@@ -192,6 +192,11 @@ class Stream:
         for frame in taken:
             self._window.settle(frame)
 
+    def _next_version(self) -> tuple[Version, bool]:
+        """Who answers the next frame, and whether as the canary."""
+        canary = self._window.canary_waits
+        return self._routing.resolve(self._options, canary=canary), canary
+
     async def _classify_alone(self, frames: Sequence[Frame], error: Exception) -> None:
         """Finds out which frames broke a turn; what only shared it with them is answered."""
         for frame in frames:
@@ -200,7 +205,7 @@ class Stream:
                     raise error
                 images = frame.images
                 version = self._routing.resolve(self._options, canary=frame.canary)
-                await self._classify(version, lambda images=images: images, [frame])  # type: ignore[misc]
+                await self._classify(version, lambda images=images: images, [frame], again=True)  # type: ignore[misc]
             except Exception as own:
                 frame.fail(own)
 
@@ -209,10 +214,12 @@ class Stream:
         version: Version,
         prepare: Callable[[], codec.Images | None],
         frames: Sequence[Frame],
+        *,
+        again: bool = False,
     ) -> None:
         """Takes a turn for the images that `prepare` gives, which are those of `frames`."""
-        waiting = self._window.waiting or sum(map(len, frames))
-        turn = await version.predict(prepare, self, waiting)
+        waiting = sum(map(len, frames)) or self._window.waiting
+        turn = await version.predict(prepare, self, waiting, again=again)
         if turn is not None:
             self._share(turn, version, frames)
 
@@ -263,7 +270,10 @@ def check_options(options: digits_pb2.StreamOptions) -> None:
             "OPTIONS_CONTRADICT",
             "expected at least 2 with DELIVERY_LATEST (one computed, one waiting), got 1",
         )
-    if options.HasField("max_age") and (age := options.max_age.ToTimedelta()) <= timedelta(0):
-        raise BadField(
-            "options.max_age", "MAX_AGE_RANGE", f"expected more than 0 s, got {age.total_seconds()}"
-        )
+    if options.HasField("max_age") and (age := _seconds(options.max_age)) <= 0:
+        raise BadField("options.max_age", "MAX_AGE_RANGE", f"expected more than 0 s, got {age}")
+
+
+def _seconds(duration: Duration) -> float:
+    """Any that the wire can say, also beyond what a timedelta holds."""
+    return duration.seconds + duration.nanos / 1e9

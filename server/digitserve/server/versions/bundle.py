@@ -18,8 +18,9 @@ FORMAT = 1
 class BundleError(Exception):
     """A bundle, or a folder of them, that cannot be served; says which file and why."""
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
+    def __init__(self, path: Path, why: str, detail: str = "") -> None:
+        """Takes what is wrong with a file, and what only the log may say of it."""
+        super().__init__(f"{path}: {why}" + (f": {detail}" if detail else ""))
         self._path, self._why = path, why
 
     @property

@@ -18,12 +18,14 @@ import numpy.typing as npt
 from digitserve.server.engines import Engine
 from digitserve.server.versions.bundle import Bundle, BundleError
 from digitserve.server.versions.settings import Gates
+from digitserve.server.versions.version import Findings
 
 # Digits of the project's own drawing: `python -m digitserve.trainer.drawn` makes them.
 _SHIPPED = Path(__file__).parent / "gate.npz"
 # How far an engine on another machine may differ from what Keras said when the bundle was made.
 _GOLDEN_TOLERANCE = 1e-4
 _BATCH = 32
+_ROUNDING = 1e-9
 
 
 class GateSet(NamedTuple):
@@ -90,14 +92,27 @@ def check_accuracy(bundle: Bundle, engine: Engine, gates: Gates) -> float:
     return accuracy
 
 
-def worse(accuracy: float | None, stable: float | None, gates: Gates) -> str:
-    """Why a version may not take the place of what is stable; nothing if it may."""
-    if accuracy is None or stable is None or accuracy >= stable - gates.margin:
+def worse(found: Findings, stable: Findings, gates: Gates) -> str:
+    """Why a version may not take the place of what is stable; nothing if it may.
+
+    Only what was asked of both is compared: the gate set may have changed since.
+    """
+    if found.accuracy is None or stable.accuracy is None or found.gate_set != stable.gate_set:
+        return ""
+    if found.accuracy >= stable.accuracy - gates.margin - _ROUNDING:
         return ""
     return (
-        f"reads {accuracy:.2%} of the gate set right, what is stable {stable:.2%}; "
+        f"reads {found.accuracy:.2%} of the gate set right, what is stable {stable.accuracy:.2%}; "
         f"expected at most {gates.margin:.2%} less"
     )
+
+
+def name_of_set(gates: Gates) -> str:
+    """What tells a gate set from others, and from itself when it is changed."""
+    if gates.set is None:
+        return ""
+    stat = gates.set.stat()
+    return f"{gates.set} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def gate_set(path: Path) -> GateSet:
@@ -120,8 +135,10 @@ def _read(path: Path) -> GateSet:
             images, labels = arrays["images"], arrays["labels"]
     except KeyError:
         raise BundleError(path, "expected the arrays `images` and `labels`") from None
+    except OSError as error:
+        raise BundleError(path, f"cannot be read: {error.strerror or 'no .npz'}") from error
     except Exception as error:  # whatever NumPy, zipfile and zlib make of a file that is none
-        raise BundleError(path, f"is no .npz of labelled digits: {error}") from error
+        raise BundleError(path, "is no .npz of labelled digits") from error
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise BundleError(
             path, f"expected images uint8[N, 28, 28], got {images.dtype}{list(images.shape)}"

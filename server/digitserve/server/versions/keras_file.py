@@ -48,7 +48,7 @@ def compiled_bundle(path: Path, input_range: str | None) -> Path:
         raise BundleError(path, f"could not be compiled within {_TIMEOUT_S} s") from error
     if done.returncode and not folder.is_dir():  # another server may have been faster
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise BundleError(path, f"could not be compiled: {said[-1]}")
+        raise BundleError(path, "could not be compiled", said[-1])
     return folder
 
 

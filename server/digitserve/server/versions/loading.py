@@ -14,7 +14,13 @@ from digitserve.server.turns import Turns
 from digitserve.server.versions import gates
 from digitserve.server.versions.bundle import MANIFEST, Bundle, BundleError, read_bundle
 from digitserve.server.versions.keras_file import compiled_bundle
-from digitserve.server.versions.settings import SETTINGS, Gates, Settings, read_settings
+from digitserve.server.versions.settings import (
+    LAST_VERSION,
+    SETTINGS,
+    Gates,
+    Settings,
+    read_settings,
+)
 from digitserve.server.versions.timing import Timing, measured
 from digitserve.server.versions.version import Findings, Version
 from digitserve.v1 import manifest_pb2
@@ -44,7 +50,7 @@ def settings_of(config: Config) -> Settings:
         BundleError: if it says what it may not.
     """
     if config.settings is not None:
-        return read_settings(config.settings)
+        return read_settings(config.settings, required=True)
     root = config.models or BUNDLED
     return read_settings(root / SETTINGS) if root.is_dir() else Settings()
 
@@ -73,7 +79,8 @@ def _numbered(root: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit() and int(name) > 0
+    """Whether a folder is called as a version is: no other name may mean the same number."""
+    return name.isascii() and name.isdigit() and name[0] != "0" and int(name) <= LAST_VERSION
 
 
 def load(number: int, path: Path, config: Config, required: Gates, pause_s: float = 0.0) -> Version:
@@ -109,7 +116,8 @@ def load(number: int, path: Path, config: Config, required: Gates, pause_s: floa
     except EngineError as error:
         raise BundleError(bundle.folder, str(error)) from error
     turns = Turns(engines, inline=inline, images=timing.images)
-    return Version(number, turns, bundle.manifest, Findings(accuracy, timing.image_us))
+    findings = Findings(accuracy, timing.image_us, gates.name_of_set(required))
+    return Version(number, turns, bundle.manifest, findings)
 
 
 class _Considerate:

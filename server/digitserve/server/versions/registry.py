@@ -4,12 +4,12 @@
                       │ its network breaks turn after turn
                       └──────▶ REFUSED, and what was stable before is so again
 
-What an operator decided, or a rollback, holds until a version arrives that is newer than all that
-were there then; what `models.toml` pins holds until it says otherwise.
+What `models.toml` pins is stable whenever it is ready.  What an operator decides, or a rollback,
+holds until a version arrives that is newer than all that were there then.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from digitserve.server.errors import (
     BadField,
@@ -113,7 +113,9 @@ class Registry:
         self._labels = {name: of for name, of in settings.labels.items() if name != STABLE}
         self._pinned = settings.labels.get(STABLE)
         if self._pinned is None:
-            self._consider(self._newest())
+            for version in self._newest_first():
+                if not self._consider(version):
+                    break
         elif (pinned := self._entries.get(self._pinned)) and pinned.version is not None:
             self._make_stable(pinned.version)
         self._connect_shadow()
@@ -146,12 +148,13 @@ class Registry:
                 self.refuse(number, why)
         self._connect_shadow()
 
-    def refuse(self, number: int, reason: str) -> None:
-        """Keeps a version out."""
+    def refuse(self, number: int, reason: str, *, broken: bool = False) -> None:
+        """Keeps a version out; a `broken` one whatever the gates will be."""
         _log.warning("version %d refused: %s", number, reason)
         self.refusals += 1
         self._drop(number)
-        self._entries[number] = Entry(number, State.REFUSED, reason=reason)
+        self._entries[number] = Entry(number, State.REFUSED, reason=reason, broken=broken)
+        self._connect_shadow()
 
     def forget(self, number: int) -> None:
         """Lets go of a version; what it began it ends."""
@@ -159,7 +162,7 @@ class Registry:
         self._past = [past for past in self._past if past != number]
         gone = self._stable is not None and self._stable.number == number
         if gone and self._step_back() is None:
-            self._make_stable(self._newest())
+            self._make_stable(next(self._newest_first(), None))
         self._connect_shadow()
 
     def close(self) -> None:
@@ -181,6 +184,7 @@ class Registry:
         version = self._ready(number)
         if why := self._why_not(version):
             raise VersionRefused(number, why)
+        self._pinned = None
         self._decide(version)
 
     def roll_back(self, expected_stable: int | None) -> Version:
@@ -194,6 +198,7 @@ class Registry:
         version = self._step_back()
         if version is None:
             raise NothingBefore
+        self._pinned = None
         return version
 
     def set_label(self, label: str, number: int | None) -> None:
@@ -242,13 +247,10 @@ class Registry:
         """Why a version may not become stable; nothing if it may."""
         if self._stable is None or version is self._stable:
             return ""
-        present = self._stable.findings.accuracy
-        return gates.worse(version.findings.accuracy, present, self.settings.gates)
+        return gates.worse(version.findings, self._stable.findings, self.settings.gates)
 
-    def _consider(self, version: Version | None) -> str:
+    def _consider(self, version: Version) -> str:
         """Makes a version stable, if it may be; else says why not."""
-        if version is None:
-            return ""
         why = self._why_not(version)
         if not why:
             self._considered = version.number
@@ -260,7 +262,6 @@ class Registry:
             raise PromotionLost(stable, self.stable)
 
     def _decide(self, version: Version) -> None:
-        self._pinned = None
         self._considered = max(self._considered, *self._entries)
         self._make_stable(version)
 
@@ -290,16 +291,20 @@ class Registry:
                 return entry.version
         return None
 
-    def _newest(self) -> Version | None:
-        ready = [entry.version for _, entry in sorted(self._entries.items()) if entry.version]
-        return ready[-1] if ready else None
+    def _newest_first(self) -> Iterator[Version]:
+        for _, entry in sorted(self._entries.items(), reverse=True):
+            if entry.version is not None:
+                yield entry.version
 
     def _failed(self, version: Version, error: Exception) -> None:
         """A network broke a turn: one that does so again and again loses its place."""
         if version.failures < _BROKEN or version is not self._stable:
             return
         if self._step_back() is None:
-            return  # nobody could do better
+            other = next((each for each in self._newest_first() if each is not version), None)
+            if other is None:
+                return  # nobody could do better
+            self._decide(other)
         self.rollbacks += 1
         why = f"rolled back: {version.failures} turns broken in a row ({type(error).__name__})"
         self.refuse(version.number, why)

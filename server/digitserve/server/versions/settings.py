@@ -32,6 +32,7 @@ from digitserve.server.versions.bundle import BundleError
 
 SETTINGS = "models.toml"
 STABLE = "stable"
+LAST_VERSION = 2**64 - 1  # that the contract can say
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -97,15 +98,17 @@ class Settings:
     gates: Gates = field(default_factory=Gates)
 
 
-def read_settings(path: Path) -> Settings:
-    """Reads the file; one that is not there says nothing.
+def read_settings(path: Path, *, required: bool = False) -> Settings:
+    """Reads the file; one that is not there says nothing, unless it is required.
 
     Raises:
         BundleError: naming the file, the key, what was expected and what came.
     """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if required:
+            raise BundleError(path, "is not there") from error
         return Settings()
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BundleError(path, f"cannot be read: {error}") from error
@@ -179,7 +182,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def _is_version(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LAST_VERSION
 
 
 def _are_versions(value: object) -> bool:

@@ -47,6 +47,9 @@ class Shadow:
         """Asks, for as long as it is not cancelled."""
         while True:
             version, images, answer = await self._queue.get()
+            await asyncio.sleep(0)  # others first: a light network would never let go of the loop
+            if version is not self.version:
+                continue  # it was let go meanwhile
             agreed = 0
             with suppress(Exception):  # a shadow that breaks has not agreed; nobody waits for it
                 agreed = await _agreed(version, images, answer)

@@ -18,10 +18,12 @@ class Findings:
     Attributes:
         accuracy: the share of the gate set that it reads right; None if it was not asked.
         image_us: microseconds for one image alone; None if it was not timed.
+        gate_set: what tells the gate set from others.
     """
 
     accuracy: float | None = None
     image_us: float | None = None
+    gate_set: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +50,13 @@ class Version:
     on_failure: "Callable[[Version, Exception], None] | None" = None
     listener: Callable[[Images, Answer], None] | None = None
 
-    async def predict(self, prepare: Prepare, caller: Hashable, waiting: int) -> Turn | None:
-        """Waits for a turn and classifies; see `Turns.predict`."""
+    async def predict(
+        self, prepare: Prepare, caller: Hashable, waiting: int, *, again: bool = False
+    ) -> Turn | None:
+        """Waits for a turn and classifies; see `Turns.predict`.
+
+        A turn that breaks `again`, since a part of it broke before, counts as one failure with it.
+        """
         asked: list[Images | None] = []
         listener = self.listener
         if listener is not None:
@@ -64,7 +71,7 @@ class Version:
         except DomainError:  # the caller's fault, or nobody's
             raise
         except Exception as error:
-            self.failures += 1
+            self.failures += not again
             if self.on_failure is not None:
                 self.on_failure(self, error)
             raise
@@ -93,9 +100,11 @@ class Entry:
         state: what it is fit for.
         version: what answers; None unless READY.
         reason: why it is REFUSED.
+        broken: whether it is so because its network broke at work.
     """
 
     number: int
     state: State
     version: Version | None = None
     reason: str = ""
+    broken: bool = False

@@ -10,7 +10,7 @@ go.  One look at a time, and one load at a time: callers who load by hand wait t
 import asyncio
 import logging
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,9 +49,9 @@ class Watch:
         Raises:
             BundleError: if nothing that was found can answer, or what is pinned cannot.
         """
-        self._registry.configure(await asyncio.to_thread(settings_of, self._config))
         loaded: dict[int, Version | BundleError] = {}
         async with self._lock:
+            self._registry.configure(await asyncio.to_thread(settings_of, self._config))
             there = await asyncio.to_thread(found, self._config)
             failed: set[int] = set()
             while todo := self._todo(there, failed):
@@ -59,9 +59,9 @@ class Watch:
                     loaded[number] = await self._try(number, there[number])
                     if isinstance(loaded[number], BundleError):
                         failed.add(number)
-        self._check_start(loaded)
-        for number in sorted(loaded):
-            self._take(number, loaded[number])
+            self._check_start(loaded)
+            for number in sorted(loaded):
+                self._take(number, loaded[number])
 
     def _check_start(self, loaded: Mapping[int, Version | BundleError]) -> None:
         """Checks that there is something to answer, and what is pinned."""
@@ -85,13 +85,16 @@ class Watch:
     async def look(self) -> None:
         """Looks once: loads what is new and wanted, lets go of what is not wanted any more."""
         async with self._lock:
-            await self._read_settings()
             there = await self._found()
             if not there:
-                return  # all is gone: what answers goes on
-            while todo := self._todo(there):
+                return  # all is gone, and what it said: what answers goes on
+            await self._read_settings()
+            failed: set[int] = set()  # tried once a look: a bundle may be growing
+            while todo := self._todo(there, failed):
                 for number in todo:
                     await self._load(number, there[number])
+                    if self._registry.known[number].state is State.REFUSED:
+                        failed.add(number)
             self._forget_unwanted(there)
 
     async def load(self, number: int) -> None:
@@ -138,6 +141,9 @@ class Watch:
             return
         self._wrong = ""
         if settings != self._registry.settings:
+            for number, entry in self._registry.known.items():
+                if not entry.broken:  # other gates, another chance
+                    self._seen.pop(number, None)
             self._asked.clear()
             self._unasked.clear()
             self._registry.configure(settings)
@@ -165,9 +171,9 @@ class Watch:
         named = self._registry.labelled | set(settings.labels.values()) | self._asked
         return (by_policy | named) & set(there) - self._unasked
 
-    def _todo(self, there: Mapping[int, Path], failed: Collection[int] = ()) -> list[int]:
-        """What is wanted, and was not tried as it is now; the oldest first."""
-        refused = self._refused(there).union(failed)
+    def _todo(self, there: Mapping[int, Path], failed: set[int]) -> list[int]:
+        """What is wanted, and has not failed as it is now; the oldest first."""
+        refused = self._refused(there) | failed
         return sorted(
             number
             for number in self._wanted(there, refused) - refused
@@ -180,14 +186,17 @@ class Watch:
 
     async def _try(self, number: int, path: Path, pause_s: float = 0.0) -> Version | BundleError:
         """Loads a version, in a thread."""
-        self._registry.loading(number)
         self._seen[number] = _signature(path)
+        self._registry.loading(number)
         gates = self._registry.settings.gates
         try:
             with _yielding():
                 return await asyncio.to_thread(load, number, path, self._config, gates, pause_s)
         except BundleError as error:
             return error
+        except asyncio.CancelledError:  # whoever asked for it has gone: as if nobody had asked
+            self._registry.forget(number)
+            raise
         except Exception:
             _log.exception("version %d", number)
             return BundleError(path, "could not be loaded, for a reason that nobody foresaw")
@@ -224,13 +233,10 @@ def _yielding() -> Iterator[None]:
 
 
 def _signature(path: Path) -> _Signature:
-    """What can be told of a bundle without reading it."""
-    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
-    told = []
-    for file in files:
-        try:
-            stat = file.stat()
-        except OSError:  # gone meanwhile
-            continue
-        told.append((file.name, stat.st_size, stat.st_mtime_ns))
-    return tuple(told)
+    """What can be told of a bundle without reading it; nothing if the disk does not say."""
+    try:
+        files = [path] if path.is_file() else sorted(path.iterdir())
+        stats = [(file.name, file.stat()) for file in files]
+    except OSError:
+        return ()
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
