@@ -65,7 +65,9 @@ class EngineError(Exception):
     """The file is no network that this engine can run; says which and why."""
 
 
-def open_engine(name: str, compiled: Path, keras: Path, largest: int) -> Engine:
+def open_engine(
+    name: str, compiled: Path, keras: Path, largest: int, pause_s: float = 0.0
+) -> Engine:
     """Opens the engine of this name; imports only what it needs.
 
     Args:
@@ -73,11 +75,12 @@ def open_engine(name: str, compiled: Path, keras: Path, largest: int) -> Engine:
         compiled: the bundle's compiled network.
         keras: the bundle's Keras network.
         largest: the most images that `predict` will be given.
+        pause_s: seconds that are left to others now and then.
     """
     if name == "litert":
         from digitserve.server.engines.litert import LiteRTEngine  # noqa: PLC0415
 
-        return LiteRTEngine(compiled, largest)
+        return LiteRTEngine(compiled, largest, pause_s)
     from digitserve.server.engines.tensorflow import TensorFlowEngine  # noqa: PLC0415
 
     return TensorFlowEngine(keras)

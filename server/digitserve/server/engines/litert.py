@@ -5,6 +5,7 @@ one for each power of two up to the largest, and a batch is cut into those: 13 i
 XNNPACK sums each image in the same order whatever the batch, so answers agree to the bit.
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,23 @@ class LiteRTEngine:
 
     name = "litert"
 
-    def __init__(self, path: Path, largest: int) -> None:
+    def __init__(self, path: Path, largest: int, pause_s: float = 0.0) -> None:
         """Reads the file and makes the interpreters.
 
         Args:
             path: the `.tflite` file.
             largest: the batch size of the largest interpreter; a power of two.
+            pause_s: seconds that are left to others before each interpreter is made.
 
         Raises:
             EngineError: if it is no network, or one of another form.
         """
         content = path.read_bytes()
         sizes = [1 << power for power in reversed(range(largest.bit_length()))]
-        self._of_size = {size: _Interpreter(path, content, size) for size in sizes}
+        self._of_size: dict[int, _Interpreter] = {}
+        for size in sizes:
+            time.sleep(pause_s)
+            self._of_size[size] = _Interpreter(path, content, size)
 
     def predict(self, images: npt.NDArray[np.uint8]) -> Answer:
         """Classifies uint8[N, 28, 28]."""

@@ -91,7 +91,7 @@ def load(number: int, path: Path, config: Config, required: Gates, pause_s: floa
         path: of its bundle, or of a `.keras` file.
         config: how the server runs.
         required: what it must pass.
-        pause_s: seconds that are left to others before each call of its engine.
+        pause_s: seconds that are left to others between its steps.
 
     Raises:
         BundleError: naming the file and what is wrong with it.
@@ -101,13 +101,13 @@ def load(number: int, path: Path, config: Config, required: Gates, pause_s: floa
     compiled, keras = bundle.file(roles.ROLE_COMPILED), bundle.file(roles.ROLE_KERAS)
 
     def engine(largest: int) -> Engine:
-        return open_engine(config.engine, compiled, keras, largest)
+        return open_engine(config.engine, compiled, keras, largest, pause_s)
 
     try:
         first = engine(config.turn_images)
         asked = _Considerate(first, pause_s)
         gates.check_golden_answers(bundle, asked)
-        timing = _timed(bundle, first, config, required)
+        timing = _timed(bundle, first, config, required, pause_s)
         accuracy = gates.check_accuracy(bundle, asked, required)
         inline = timing.image_us < config.inline_us
         engines = (
@@ -132,13 +132,15 @@ class _Considerate:
         return self._engine.predict(images)
 
 
-def _timed(bundle: Bundle, engine: Engine, config: Config, required: Gates) -> Timing:
-    timing = measured(engine, config.turn_images, config.turn_ms)
+def _timed(
+    bundle: Bundle, engine: Engine, config: Config, required: Gates, pause_s: float
+) -> Timing:
+    timing = measured(engine, config.turn_images, config.turn_ms, pause_s)
     if config.engine != "litert":  # what cannot be compiled takes what it takes
         return timing
     for _ in range(_TRIES - 1):
         if timing.image_us <= required.image_us:
             break
-        timing = min(timing, measured(engine, config.turn_images, config.turn_ms))
+        timing = min(timing, measured(engine, config.turn_images, config.turn_ms, pause_s))
     gates.check_time(bundle, timing.image_us, required)
     return timing

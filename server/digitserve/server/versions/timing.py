@@ -30,17 +30,19 @@ class Timing(NamedTuple):
     images: int
 
 
-def measured(engine: Engine, most: int, turn_ms: float) -> Timing:
+def measured(engine: Engine, most: int, turn_ms: float, pause_s: float = 0.0) -> Timing:
     """Warms an engine up for every batch size in use, and times it.
 
     Args:
         engine: the engine.
         most: the largest batch; a power of two.
         turn_ms: milliseconds that no batch of several may exceed.
+        pause_s: seconds that are left to others before each size.
     """
     each_us: dict[int, float] = {}
     size = 1
     while size <= most:
+        time.sleep(pause_s)
         batch_us = _median_us(engine, size)
         if each_us and batch_us > turn_ms * 1000:
             break

@@ -24,7 +24,7 @@ from digitserve.server.versions.version import State, Version
 
 _log = logging.getLogger(__name__)
 
-# Left to those who are served before each of the fifty calls that a version is tried with.
+# Left to those who are served, between the steps of a load (docs/decisions/0009).
 _PAUSE_S = 0.002
 
 # What tells whether a bundle changed: each file's name, length and time.
