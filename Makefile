@@ -15,7 +15,7 @@ STUBS := .venv-protos/bin
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: .venv-demo/ready ## start a server with the bundled model, ask it both ways, stop it
+demo: .venv-demo/ready ## start a server with the bundled models, ask it both ways, stop it
 	@$(DEMO)/python scripts/demo.py
 
 test: lint types .venv-protos/ready ## lint, types and every test

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from digitserve.client import DigitClient, Frame, Predicted
 from digitserve.server.versions.settings import read_settings
 from digitserve.v1 import digits_pb2, models_pb2, models_pb2_grpc
-from support.engines import InkEngine, image_of
+from support.engines import HeldEngine, InkEngine, image_of
 from support.models import answering, place, watching
 from support.serving import TEST_CONFIG, Serving, serving, versions_of
 from support.talk import BLANK, frame, reason_of
@@ -186,6 +186,34 @@ def test_a_shadow_is_asked_and_never_answers(tmp_path: Path) -> None:
             (_, four) = listed(up)
             shadow = four.shadow
     assert (shadow.images, shadow.agreed) == (23, 13)
+
+
+def test_bad_frames_that_share_a_turn_are_one_failure() -> None:
+    """A stream repeats its broken turn frame by frame; that alone costs no version its place."""
+    engine = HeldAndBroken()
+    versions = [*versions_of(InkEngine()), *versions_of(engine, inline=False)]
+    versions[0].number, versions[1].number = 3, 4
+    with serving(versions=versions) as up, up.digits() as stub:
+        frames = [frame(image_of(digit)) for digit in (1, 255, 255)]
+        call = stub.StreamPredict(iter(frames), timeout=60)
+        assert engine.entered.wait(timeout=60)
+        while sum(stream.messages for stream in up.server.streams) < len(frames):
+            up.tasks()
+        engine.go.set()
+        outcomes = [reply.WhichOneof("outcome") for reply in call]
+        assert outcomes == ["predicted", "failed", "failed"]
+        assert (answering(up), up.server.registry.rollbacks) == (4, 0)
+    assert engine.batches[:2] == [1, 2]
+
+
+class HeldAndBroken(HeldEngine):
+    """Holds its first turn, and breaks at an image that begins with 255."""
+
+    def predict(self, images: Any) -> Any:
+        answer = super().predict(images)
+        if (images[:, 0, 0] == 255).any():
+            raise RuntimeError("not for callers")
+        return answer
 
 
 def test_a_broken_shadow_harms_nobody(tmp_path: Path) -> None:

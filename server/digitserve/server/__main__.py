@@ -47,7 +47,7 @@ _DEFAULTS = Config()
 @click.option(
     "--models",
     type=click.Path(exists=True, path_type=Path),
-    help="A folder of bundles 1, 2, …, one bundle, or a .keras file.  Default: the bundled model.",
+    help="A folder of bundles 1, 2, …, one bundle, or a .keras file.  Default: the bundled models.",
 )
 @click.option(
     "--settings",
@@ -98,7 +98,7 @@ def main(**options: object) -> None:
     """Serves handwritten digit models over gRPC.
 
     \b
-    digitserve-server                                       the bundled model, 127.0.0.1:50051
+    digitserve-server                                       the bundled models, 127.0.0.1:50051
     digitserve-server --models models --address 127.0.0.1:0
     digitserve-server --models epic_num_reader.keras --input-range 0..1
 

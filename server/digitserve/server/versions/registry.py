@@ -131,12 +131,8 @@ class Registry:
 
     def add(self, version: Version) -> None:
         """Lets a version answer; it becomes stable if it is to."""
-        number, findings = version.number, version.findings
-        if findings.accuracy is not None:
-            told = (100 * findings.accuracy, findings.image_us)
-            _log.info(
-                "version %d is ready: %.2f%% of the gate set, %.0f us an image", number, *told
-            )
+        number = version.number
+        _log.info("version %d is ready%s", number, version.findings)
         version.on_failure = self._failed
         self._entries[number] = Entry(number, State.READY, version)
         if self._pinned is not None:

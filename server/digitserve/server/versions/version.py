@@ -25,6 +25,11 @@ class Findings:
     image_us: float | None = None
     gate_set: str = ""
 
+    def __str__(self) -> str:
+        if self.accuracy is None:
+            return ""
+        return f": {self.accuracy:.2%} of the gate set, {self.image_us:.0f} us an image"
+
 
 @dataclass(slots=True, eq=False)
 class Version:

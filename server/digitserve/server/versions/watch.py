@@ -197,7 +197,7 @@ class Watch:
         except asyncio.CancelledError:  # whoever asked for it has gone: as if nobody had asked
             self._registry.forget(number)
             raise
-        except Exception:
+        except Exception:  # whatever it was, it ends this version and not the watch
             _log.exception("version %d", number)
             return BundleError(path, "could not be loaded, for a reason that nobody foresaw")
 
