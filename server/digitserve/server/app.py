@@ -9,17 +9,17 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from digitserve.server.addresses import bind
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
+from digitserve.server.services.health import Health
 from digitserve.server.services.models import model_service
+from digitserve.server.services.reflection import reflection_service
 from digitserve.server.services.streams import Stream
-from digitserve.server.transport.grpcio import GenericOnly, add_service
+from digitserve.server.transport.grpcio import add_service
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
@@ -56,20 +56,16 @@ class Server:
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._drain = Drain()
-        self._health = health.aio.HealthServicer()
-        self._services = (
+        services = (
             digit_service(config, self.registry, self._drain, Admission(config.max_queue_images)),
             model_service(config, self.registry, self.watch),
         )
+        names = [service.name for service in services]
+        self._health = Health(names)
+        neighbours = (self._health.service, reflection_service([*names, self._health.service.name]))
         self._server = grpc.aio.server(options=_options(config))
-        for service in self._services:
+        for service in (*services, *neighbours):
             add_service(self._server, service, self._drain)
-        generic = GenericOnly(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, generic)
-        names = (*self._names(), health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-            reflection.aio.ReflectionServicer(names), generic
-        )
 
     async def start(self) -> tuple[str, ...]:
         """Listens, makes the models ready, and then turns healthy.
@@ -83,7 +79,6 @@ class Server:
             BundleError: if a model cannot be served.
         """
         addresses = tuple(bind(self._server, address) for address in self._config.addresses)
-        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
         try:
             if self._config.metrics is not None:
@@ -97,7 +92,7 @@ class Server:
             self._stop_metrics()
             raise
         self._background = asyncio.create_task(self._beside())
-        await self._say(health_pb2.HealthCheckResponse.SERVING)
+        self._health.say(serving=True)
         return addresses
 
     async def drain(self, lame_duck_s: float) -> bool:
@@ -109,7 +104,7 @@ class Server:
         Returns:
             Whether everything that was open ended by itself.
         """
-        await self._health.enter_graceful_shutdown()
+        self._health.say(serving=False)
         self._drain.begin(self._config.grace_s)
         await asyncio.sleep(lame_duck_s)
         async with asyncio.TaskGroup() as tasks:
@@ -143,13 +138,6 @@ class Server:
             await asyncio.wait({self._background})
         self._stop_metrics()
         self.registry.close()
-
-    def _names(self) -> tuple[str, ...]:
-        return tuple(service.name for service in self._services)
-
-    async def _say(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for name in (health.OVERALL_HEALTH, *self._names()):
-            await self._health.set(name, status)
 
 
 def _serve_metrics(address: str, registry: Registry) -> Callable[[], None]:

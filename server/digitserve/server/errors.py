@@ -57,6 +57,17 @@ class UnknownModel(DomainError):
         return f"no {self.kind} {self.name!r} here; there is: {there}"
 
 
+@dataclass
+class UnknownService(DomainError):
+    """No such service."""
+
+    name: str
+    reason = "SERVICE_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f"no service {self.name!r} here"
+
+
 class NoModelReady(DomainError):
     """The model is still being loaded."""
 
@@ -196,6 +207,7 @@ def _retry(_: DomainError) -> Message:
 _TABLE: dict[type[DomainError], tuple[grpc.StatusCode, Callable[..., Message] | None]] = {
     BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
+    UnknownService: (grpc.StatusCode.NOT_FOUND, None),
     NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
     VersionLoading: (grpc.StatusCode.UNAVAILABLE, _retry),
     VersionRefused: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),

@@ -4,11 +4,13 @@ A handler holds the happy path: it decodes, asks and encodes, and raises a `Doma
 must.  Which framework carries the call, and how an error is said, is the transport's business.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from google.protobuf.message import Message
+
+from digitserve.server.errors import BadField
 
 
 class Garbage:
@@ -41,8 +43,12 @@ class Call(Protocol):
         """Who calls: the address of the connection."""
         ...
 
-    def key(self) -> str:
-        """The caller's own name, from the metadata `digitserve-key`; empty if it gives none."""
+    def metadata(self, name: str) -> str:
+        """The first value that the caller sent under a lower-case name; empty if there is none."""
+        ...
+
+    def certificate(self) -> str:
+        """The name in the caller's verified certificate; empty if it showed none."""
         ...
 
     def deadline(self) -> float | None:
@@ -73,12 +79,17 @@ class Method:
     Attributes:
         request: the type of its request messages.
         unary: its handler, if it has one request and one response.
-        stream: its handler, if it has many of both.
+        stream: its handler, if it has many of either.
+        endless: whether it goes on for as long as the server does: a drain does not wait for it.
+        light: whether it seldom waits for anything: then it is begun where it arrives, and needs no
+            task of its own.
     """
 
     request: type[Message]
-    unary: Callable[[Any, Call], Awaitable[Response]] | None = None
-    stream: Callable[[StreamCall], Awaitable[None]] | None = None
+    unary: Callable[[Any, Call], Coroutine[Any, Any, Response]] | None = None
+    stream: Callable[[StreamCall], Coroutine[Any, Any, None]] | None = None
+    endless: bool = False
+    light: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +98,26 @@ class Service:
 
     name: str
     methods: Mapping[str, Method]
+
+
+def checked(message: Any, expected: type[Message]) -> Any:
+    """What a call was sent, if it is a message.
+
+    Raises:
+        BadField: if it is none.
+    """
+    if message is GARBAGE:
+        raise BadField("", "NOT_A_MESSAGE", f"expected a {expected.__name__}")
+    return message
+
+
+async def first_message(call: StreamCall, expected: type[Message]) -> Any:
+    """The message of a call that is sent just one.
+
+    Raises:
+        BadField: if it is none.
+    """
+    message = await call.read()
+    if message is END:
+        raise BadField("", "MESSAGE_MISSING", f"expected a {expected.__name__}, got none")
+    return checked(message, expected)

@@ -55,7 +55,7 @@ def digit_service(
     return Service(
         "digitserve.v1.DigitService",
         {
-            "Predict": Method(digits_pb2.PredictRequest, unary=predict),
+            "Predict": Method(digits_pb2.PredictRequest, unary=predict, light=True),
             "StreamPredict": Method(digits_pb2.StreamPredictRequest, stream=stream_predict),
         },
     )

@@ -11,6 +11,9 @@ from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2
 
+# The metadata by which a caller names itself, so that a canary always or never answers it.
+KEY = "digitserve-key"
+
 
 class Routing:
     """Chooses from a registry."""
@@ -28,7 +31,7 @@ class Routing:
         canary = self._registry.settings.canary
         if canary is None or request.WhichOneof("model") or self._canary() is None:
             return False
-        return _share(call.key() or frame_id or call.peer()) < canary.share
+        return _share(call.metadata(KEY) or frame_id or call.peer()) < canary.share
 
     def resolve(
         self, request: digits_pb2.PredictRequest | digits_pb2.StreamOptions, *, canary: bool

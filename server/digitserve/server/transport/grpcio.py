@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from digitserve.server.errors import RETRY_AFTER_S, BadField, QueueFull, first_cause, status_of
+from digitserve.server.errors import RETRY_AFTER_S, QueueFull, first_cause, status_of
 from digitserve.server.services import (
     END,
     GARBAGE,
@@ -20,11 +20,9 @@ from digitserve.server.services import (
     Method,
     Response,
     Service,
+    checked,
 )
 from digitserve.server.services.drain import Drain
-
-# The metadata by which a caller names itself, so that a canary always or never answers it.
-KEY = "digitserve-key"
 
 
 class _Call:
@@ -32,17 +30,23 @@ class _Call:
 
     def __init__(self, context: Any) -> None:
         self._context = context
-        self._key: str | None = None
+        self._metadata: dict[str, str] | None = None
 
     def peer(self) -> str:
         peer: str = self._context.peer()
         return peer
 
-    def key(self) -> str:
-        if self._key is None:
+    def metadata(self, name: str) -> str:
+        if self._metadata is None:
             pairs = self._context.invocation_metadata() or ()
-            self._key = next((str(value) for key, value in pairs if key == KEY), "")
-        return self._key
+            self._metadata = {}
+            for key, value in pairs:
+                if isinstance(value, str):
+                    self._metadata.setdefault(key, value)
+        return self._metadata.get(name, "")
+
+    def certificate(self) -> str:
+        return ""
 
     def deadline(self) -> float | None:
         left = self._context.time_remaining()
@@ -65,16 +69,6 @@ def add_service(server: grpc.aio.Server, service: Service, drain: Drain) -> None
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.name, handlers),))
 
 
-class GenericOnly:
-    """A server for generated `add_…_to_server`, without the cost of registered methods."""
-
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
-
-    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
-        """Leaves it to the generic handlers, which know the same methods."""
-
-
 def _handler(method: Method, drain: Drain) -> "grpc.RpcMethodHandler[Any, Any]":
     parse = _parser(method.request)
     if method.unary is not None:
@@ -82,7 +76,7 @@ def _handler(method: Method, drain: Drain) -> "grpc.RpcMethodHandler[Any, Any]":
             _unary(method.unary, method.request, drain), parse, _serialize
         )
     assert method.stream is not None
-    return grpc.stream_stream_rpc_method_handler(_stream(method.stream, drain), parse, _serialize)
+    return grpc.stream_stream_rpc_method_handler(_stream(method, drain), parse, _serialize)
 
 
 def _parser(message: type[Message]) -> Callable[[bytes], Message | Garbage]:
@@ -105,9 +99,7 @@ def _unary(
     async def handler(request: Message | Garbage, context: Any) -> Response | None:
         drain.enter()
         try:
-            if request is GARBAGE:
-                raise BadField("", "NOT_A_MESSAGE", f"expected a {expected.__name__}")
-            return await handle(request, _Call(context))
+            return await handle(checked(request, expected), _Call(context))
         except Exception as error:  # the table decides what the caller sees of it
             await _abort(context, error)
             return None
@@ -117,16 +109,21 @@ def _unary(
     return handler
 
 
-def _stream(handle: Callable[[Any], Awaitable[None]], drain: Drain) -> Callable[..., Any]:
+def _stream(method: Method, drain: Drain) -> Callable[..., Any]:
+    handle = method.stream
+    assert handle is not None
+
     async def handler(_: object, context: Any) -> None:
-        drain.enter()
+        if not method.endless:
+            drain.enter()
         try:
             await handle(_Call(context))
         except Exception as error:
             if not isinstance(first_cause(error), CallEnded):
                 await _abort(context, error)
         finally:
-            drain.leave()
+            if not method.endless:
+                drain.leave()
 
     return handler
 
