@@ -10,9 +10,6 @@ from pathlib import Path
 
 import click
 
-# gRPC's core would say on stderr what we say in one line.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
 try:
     from digitserve.server.addresses import AddressError
     from digitserve.server.app import MissingExtra, Server

@@ -14,11 +14,7 @@ from digitserve.server.errors import BadField
 
 
 class Garbage:
-    """Stands for bytes that are no message.
-
-    A deserialiser must not raise: grpc.aio would end the call UNKNOWN.  It gives this instead, to
-    whoever can say it properly.
-    """
+    """Stands for bytes that are no message: a stream goes on after them."""
 
 
 class End:

@@ -18,7 +18,7 @@ from digitserve.server.errors import (
 from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
 from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
-from digitserve.server.transport.http2.heads import OK, Head, status_block
+from digitserve.server.transport.http2.heads import OK, Head, http_block, status_block
 from digitserve.server.transport.http2.messages import (
     PREFIX_BYTES,
     MessageReader,
@@ -29,6 +29,7 @@ from digitserve.server.transport.http2.messages import (
 if TYPE_CHECKING:
     from digitserve.server.transport.http2.connection import Connection
 
+_NOT_GRPC = b"This is a gRPC server: POST with content-type application/grpc, please.\n"
 # Bytes of messages that a handler has not read yet, after which the sender has to wait.
 WINDOW = 32 * 1024
 # It may have begun before it heard of that.
@@ -78,7 +79,7 @@ class Http2Call:
         self.unsent = bytearray()
         self.begun = False
         self.end: bytes | None = None
-        self.bare = False
+        self.bare = bool(head.status)
 
     # --- for its handler ---------------------------------------------------------------------
 
@@ -135,31 +136,21 @@ class Http2Call:
         self._allowed -= size
         if self._allowed < -_SLACK:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
-        if self._head.length is not None:
-            self._body += len(payload)
-            self._check_length(last=last)
-        if self.over:  # answered already: nobody wants it
-            self.half_closed = last
-            return
-        try:
-            if payload:
-                self._reader.feed(payload)
-        except TooLong as error:
-            self.fail(MessageTooLong(str(error)))
-        except NotPacked as error:
-            self.fail(BadField("", "NOT_A_MESSAGE", str(error)))
-        else:
-            self._count_held()
-            self._allow()
-            if last:
-                self.close()
+        self._body += len(payload)
+        self._check_length(last=last)
+        if payload and not self.over and not self.bare:  # else nobody wants it
+            self._feed(payload)
+        if last:
+            self.close()
 
     def close(self) -> None:
         """Takes the caller's word that this was all."""
         self.half_closed = True
         if self.over:
             return
-        if self.method.unary is None:
+        if self.bare:
+            self._connection.outbox.plain(self, http_block(self._head.status), _NOT_GRPC)
+        elif self.method.unary is None:
             self._wake_reader()
         elif len(self._messages) == 1:
             self._connection.handlers.begin(self, self._messages.popleft())
@@ -223,6 +214,17 @@ class Http2Call:
         self._connection.ended(self)
 
     # --- its own -----------------------------------------------------------------------------
+
+    def _feed(self, payload: bytes) -> None:
+        try:
+            self._reader.feed(payload)
+        except TooLong as error:
+            self.fail(MessageTooLong(str(error)))
+        except NotPacked as error:
+            self.fail(BadField("", "NOT_A_MESSAGE", str(error)))
+        else:
+            self._count_held()
+            self._allow()
 
     def _take(self, message: bytes) -> None:
         if self.method.unary is not None and self._messages:

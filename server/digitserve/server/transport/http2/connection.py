@@ -55,7 +55,6 @@ _GREETING = frames.settings(
 ) + frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
 
 _NO_METHOD = Method(Empty)
-_NOT_GRPC = b"This is a gRPC server: POST with content-type application/grpc, please.\n"
 _HTTP_1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
@@ -339,9 +338,9 @@ class Connection(asyncio.Protocol):
             raise Violation(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong length")
         if flags & frames.ACK:
             return
+        self.outbox.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
         for name, value in frames.SETTING.iter_unpack(payload):
             self.outbox.settle(name, value, list(self._calls.values()))
-        self.outbox.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
         if not self._settled:
             self._settled = True
             if self._waiting is not None:
@@ -363,6 +362,7 @@ class Connection(asyncio.Protocol):
             call.close()
             return
         if stream <= self._last:
+            # Its table would be another one from here on: no way to read on.
             raise Violation(ErrorCode.STREAM_CLOSED, "a head for a call that is over")
         self._last = stream
         head = self._heads.read(block, stream)
@@ -374,16 +374,15 @@ class Connection(asyncio.Protocol):
         method = self._server.methods.get(head.path)
         call = Http2Call(self, stream, head, method or _NO_METHOD, self._server.max_message_bytes)
         self._calls[stream] = call
-        call.half_closed = last
         if last:
             call.check_length_at_end()
-        if head.status:
-            self.outbox.plain(call, heads.http_block(head.status), _NOT_GRPC)
-        elif (error := _refusal(head, method)) is not None:
-            call.fail(error)
-        elif call.method.unary is None:
-            self.handlers.begin_stream(call)
-        elif last:
+        if not head.status:
+            if (error := _refusal(head, method)) is not None:
+                call.half_closed = last
+                call.fail(error)
+            elif call.method.unary is None:
+                self.handlers.begin_stream(call)
+        if last:
             call.close()
 
     def _reset(self, error: Violation) -> None:
