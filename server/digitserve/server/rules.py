@@ -199,10 +199,10 @@ class Many(Rule):
         Raises:
             Unfit: if one of them may not be.
         """
-        return tuple(self._of.of_text(each.strip()) for each in texts)
+        return tuple(self._of.of_text(each) for each in texts)
 
     def _parse(self, text: str) -> tuple[Any, ...]:
-        return self.of_texts(text.split(","))
+        return self.of_texts(each.strip() for each in text.split(","))
 
     def _convert(self, told: Any, folder: Path) -> Any:
         if not isinstance(told, list):

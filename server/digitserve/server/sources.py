@@ -102,8 +102,10 @@ def _table(path: Path, sayer: str) -> dict[str, Any]:
         raise ConfigError(f"{sayer}: {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected UTF-8, got another byte at {error.start}") from error
-    except (ValueError, RecursionError) as error:  # ValueError: also a number without end
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:  # what no Python number or stack can hold
+        raise ConfigError(f"{path}: a number is too long, or brackets are too deep") from error
 
 
 def _key(key: str) -> str:
