@@ -222,12 +222,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With who named it, if it is not there."""
     for sayer, flag, variables in (
         ("--config", str(tmp_path / "none"), {}),
+        ("--config", str(tmp_path / "none"), {"DIGITSERVE_SERVER_CONFIG": str(tmp_path)}),
         ("DIGITSERVE_SERVER_CONFIG", None, {"DIGITSERVE_SERVER_CONFIG": str(tmp_path / "none")}),
     ):
         with pytest.raises(ConfigError, match=f"^{sayer}: {tmp_path}/none: No such file"):
             read_config({}, flag, variables)
-    with pytest.raises(ConfigError, match="Is a directory"):
-        read_config({}, str(tmp_path), {})
+    for folder in (str(tmp_path), ""):
+        with pytest.raises(ConfigError, match="Is a directory"):
+            read_config({}, folder, {})
     (tmp_path / "latin").write_bytes(b"# caf\xe9")
     with pytest.raises(ConfigError, match="latin: expected UTF-8"):
         read_config({}, str(tmp_path / "latin"), {})

@@ -80,11 +80,11 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def _of_file(file: str | None, variables: Mapping[str, str]) -> Iterator[_Said]:
-    name = file or variables.get(FILE_VARIABLE)
+    name = variables.get(FILE_VARIABLE) if file is None else file
     if name is None:
         return
     path = Path(name)
-    for key, told in _table(path, FILE_FLAG if file else FILE_VARIABLE).items():
+    for key, told in _table(path, FILE_VARIABLE if file is None else FILE_FLAG).items():
         knob = KNOBS.get(key)
         if knob is None:
             raise ConfigError(f"{path}: {_key(key)}: no such key{nearest(key, KNOBS)}")

@@ -35,22 +35,24 @@ def flags(command: F) -> F:
 
 
 def told(context: click.Context) -> Told:
-    """What file, variables and flags say; a flag after the subcommand's name wins.
+    """What file, variables and flags say; a flag after a subcommand's name wins.
 
     Raises:
         Refused: if it is wrong.
     """
-    given = {**(context.parent.params if context.parent else {}), **_given(context.params)}
-    file = given.get(_FILE)
-    said = {name: value for name, value in _given(given).items() if name in KNOBS}
+    given = _given(context)
+    said = {name: value for name, value in given.items() if name in KNOBS}
     try:
-        return read_config(said, file, os.environ)
+        return read_config(said, given.get(_FILE), os.environ)
     except ConfigError as error:
         raise Refused(str(error)) from error
 
 
-def _given(params: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value not in (None, ())}
+def _given(context: click.Context | None) -> dict[str, Any]:
+    if context is None:
+        return {}
+    given = {name: value for name, value in context.params.items() if value not in (None, ())}
+    return _given(context.parent) | given
 
 
 def _option(knob: Knob) -> Any:
