@@ -46,6 +46,21 @@ class Config:
             load sees NOT_SERVING first.  SIGINT has none: a person is waiting.
         grace_s: seconds from the signal until a stream that its caller does not half-close is
             ended.
+        tokens: the file of bearer tokens, certificates' names and limits.  With it, or with
+            `jwks`, callers need a credential; None: no tokens.
+        jwks: the file of the keys that sign JWTs; read again when it changes.  None: no JWTs.
+        jwt_issuer: who makes the JWTs (their `iss`).
+        jwt_audience: whom they are made for (their `aud`).
+        credential_grace_s: seconds from the notice that a stream's credential does not hold any
+            more until the stream is ended.  Short: whoever was locked out is to be out.
+        tls_cert: the server's certificate chain, PEM.  With it, and `tls_key`, TLS alone is
+            spoken; both are read again when they change.  None: plain text.
+        tls_key: its private key, PEM.
+        tls_client_ca: who vouches for callers' certificates, PEM.  None: none is asked for.
+        tls_client_required: whether a caller without a certificate is turned away; else it may
+            show a token instead.
+        reflection: whether the server tells its contract to who asks; off, that service is not
+            there.
     """
 
     addresses: tuple[str, ...] = ("127.0.0.1:50051",)
@@ -69,3 +84,13 @@ class Config:
     stream_max_age_s: float = 3600.0
     lame_duck_s: float = 5.0
     grace_s: float = 30.0
+    tokens: Path | None = None
+    jwks: Path | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    credential_grace_s: float = 5.0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    tls_client_required: bool = True
+    reflection: bool = True

@@ -11,7 +11,13 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from digitserve.server.errors import RETRY_AFTER_S, QueueFull, first_cause, status_of
+from digitserve.server.errors import (
+    QueueFull,
+    RateExceeded,
+    first_cause,
+    retry_after_ms,
+    status_of,
+)
 from digitserve.server.services import (
     END,
     GARBAGE,
@@ -131,8 +137,8 @@ def _stream(method: Method, drain: Drain) -> Callable[..., Any]:
 async def _abort(context: Any, error: BaseException) -> None:
     """Ends a call with the status of `error`."""
     status = rpc_status.to_status(status_of(error))
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | RateExceeded):
         # Clients whose service config retries this wait so long first.
-        pushback = ("grpc-retry-pushback-ms", str(RETRY_AFTER_S * 1000))
+        pushback = ("grpc-retry-pushback-ms", str(retry_after_ms(error)))
         status = status._replace(trailing_metadata=(*status.trailing_metadata, pushback))
     await context.abort_with_status(status)
