@@ -217,6 +217,7 @@ def test_a_good_credential_is_let_in(up: Guarded, held: Held, kind: str) -> None
     with up.up.digits() as stub:
         response = stub.Predict(request, metadata=[("authorization", header)])
     assert response.predictions[0].digit == 7
+    assert up.reached[-1] == PREDICT[0]
 
 
 def test_a_known_caller_may_send_junk(up: Guarded, held: Held) -> None:
