@@ -12,13 +12,15 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from digitserve.server.guard import GuardError
 from digitserve.server.guard.files import read_bytes
 from digitserve.server.guard.table import parse_table
 
 _MODE = 0o600
+
+Edit: TypeAlias = Callable[[dict[str, Any]], None]
 
 
 def read_told(path: Path) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def read_told(path: Path) -> dict[str, Any]:
     return told
 
 
-def change(path: Path, edit: Callable[[dict[str, Any]], None], *, create: bool = False) -> None:
+def change(path: Path, edit: Edit, *, create: bool = False) -> None:
     """Changes the file.
 
     Args:
