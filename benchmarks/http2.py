@@ -60,6 +60,7 @@ class _Stream:
     window: int
     unsent: deque[bytes] = field(default_factory=deque)  # DATA payloads that await their window
     ends: bool = False  # whether the last of them ends the stream
+    ended: bool = False
     received: bytearray = field(default_factory=bytearray)
     sent: int = 0
     answered: int = 0
@@ -134,7 +135,7 @@ class Connection:
                 while not over and stream.sent - stream.answered < in_flight:
                     stream.unsent.extend(messages[stream.sent % len(messages)])
                     stream.sent += 1
-                stream.ends = over
+                stream.ends = over and not stream.ended
             self._ended()
             for stream in opened:
                 self._answers(stream, exchanges)
@@ -210,10 +211,10 @@ class Connection:
             stream.window -= len(payload)
             self._window -= len(payload)
             if last:
-                stream.ends = False
+                stream.ends, stream.ended = False, True
         if stream.ends and not stream.unsent:
             self._frame(_DATA, _END_STREAM, number, b"")
-            stream.ends = False
+            stream.ends, stream.ended = False, True
 
     def _take(self, kind: int, flags: int, number: int, payload: bytearray) -> bool:
         """Takes a frame; says whether it ended its stream."""

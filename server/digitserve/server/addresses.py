@@ -1,15 +1,13 @@
 """Where a server may listen, and the refusal to take an address that a living server holds.
 
-gRPC alone would share a TCP port silently (SO_REUSEPORT), bind only those of a name's addresses
-that are free, and steal a Unix socket from under another server.
+A Unix socket is not stolen from under another server, and of a name's addresses all are bound, or
+none.
 """
 
 import errno
 import os
 import socket
 from pathlib import Path
-
-import grpc
 
 _UNIX = "unix:"
 _LAST_PORT = 65535
@@ -19,30 +17,38 @@ class AddressError(Exception):
     """An address that cannot be listened at; says which and why."""
 
 
-def bind(server: grpc.aio.Server, address: str) -> str:
-    """Binds `server` to `host:port` or `unix:PATH`.
+def listening(address: str, backlog: int) -> tuple[str, list[socket.socket]]:
+    """Takes `host:port`, at every address of the host, or `unix:PATH`.
 
     Returns:
-        The address with the port that was taken.
+        The address with the port that was taken, and the sockets, which listen.
 
     Raises:
         AddressError: if it is no address, or another server holds it.
     """
     if address.startswith(_UNIX):
-        _clear_socket(Path(address.removeprefix(_UNIX)))
-        _bind(server, address)
-        return address
-    host, taken = host_and_port(address)
+        path = Path(address.removeprefix(_UNIX))
+        _clear_socket(path)
+        return address, [_listen(address, socket.AF_UNIX, os.fspath(path), backlog)]
+    host, port = host_and_port(address)
     try:
         found = socket.getaddrinfo(
-            host.strip("[]"), taken, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
         raise AddressError(f"{address}: {error}") from error
-    for family, _, _, _, sockaddr in found:
-        name = f"[{sockaddr[0]}]" if family == socket.AF_INET6 else str(sockaddr[0])
-        taken = _bind(server, f"{name}:{taken}")
-    return f"{host}:{taken}"
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, place in found:
+            name = f"[{place[0]}]" if family == socket.AF_INET6 else place[0]
+            made = _listen(f"{name}:{port}", family, (place[0], port, *place[2:]), backlog)
+            sockets.append(made)
+            port = made.getsockname()[1]
+    except AddressError:
+        for made in sockets:
+            made.close()
+        raise
+    return f"{host}:{port}", sockets
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -57,12 +63,20 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _listen(name: str, family: int, place: tuple[object, ...] | str, backlog: int) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        port: int = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise AddressError(f"{address} is taken, or not ours to take") from error
-    return port
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(place)
+        made.listen(backlog)
+    except OSError as error:
+        made.close()
+        raise AddressError(f"{name} is taken, or not ours to take: {error.strerror}") from error
+    made.setblocking(False)
+    return made
 
 
 def _clear_socket(path: Path) -> None:

@@ -8,9 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 
-import grpc
-
-from digitserve.server.addresses import bind
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
@@ -21,7 +18,7 @@ from digitserve.server.services.health import Health
 from digitserve.server.services.models import model_service
 from digitserve.server.services.reflection import reflection_service
 from digitserve.server.services.streams import Stream
-from digitserve.server.transport.grpcio import add_service
+from digitserve.server.transport.http2.server import Http2Server
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
@@ -71,9 +68,11 @@ class Server:
         neighbours = [self._health.service]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
-        self._server = grpc.aio.server(options=_options(config))
-        for service in (*services, *neighbours):
-            add_service(self._server, guarded(service, self.guard), self._drain)
+        self._server = Http2Server(
+            [guarded(service, self.guard) for service in (*services, *neighbours)],
+            self._drain,
+            max_message_bytes=config.max_message_bytes,
+        )
 
     async def start(self) -> tuple[str, ...]:
         """Listens, makes the models ready, and then turns healthy.
@@ -86,7 +85,7 @@ class Server:
             MissingExtra: if metrics are wanted, and what tells them is not installed.
             BundleError: if a model cannot be served.
         """
-        addresses = tuple(bind(self._server, address) for address in self._config.addresses)
+        addresses = [await self._server.listen(each) for each in self._config.addresses]
         await self._server.start()
         try:
             if self._config.metrics is not None:
@@ -96,12 +95,12 @@ class Server:
             else:
                 self.registry.publish(self._versions)
         except BaseException:
-            await self._server.stop(None)
+            await self._server.stop()
             self._stop_metrics()
             raise
         self._background = asyncio.create_task(self._beside())
         self._health.say(serving=True)
-        return addresses
+        return tuple(addresses)
 
     async def drain(self, lame_duck_s: float) -> bool:
         """Finishes what was accepted, then stops.
@@ -125,7 +124,7 @@ class Server:
 
     async def stop(self) -> None:
         """Stops at once; what is open is cut."""
-        await self._server.stop(None)
+        await self._server.stop()
         await self._close()
 
     @property
@@ -158,19 +157,3 @@ def _serve_metrics(address: str, registry: Registry) -> Callable[[], None]:
     taken, stop = serve_metrics(address, registry)
     _log.info("metrics at http://%s/metrics", taken)
     return stop
-
-
-def _options(config: Config) -> list[tuple[str, int]]:
-    """What gRPC has to be told; each of these was learnt the hard way (docs/decisions)."""
-    return [
-        ("grpc.max_receive_message_length", config.max_message_bytes),
-        # A second server on the same port is to fail, not to take every other connection.
-        ("grpc.so_reuseport", 0),
-        # Clients that keep idle connections alive are welcome: no GOAWAY `too_many_pings`.
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # Without these gRPC reads thousands of frames of a stream ahead of us.  A message of 32
-        # images fits: with less it would wait for the window half way (a tenth of its cost).
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", 32 * 1024),
-    ]

@@ -76,6 +76,50 @@ class UnknownService(DomainError):
         return f"no service {self.name!r} here"
 
 
+@dataclass
+class MethodUnknown(DomainError):
+    """No such method."""
+
+    path: str
+    reason = "METHOD_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f"no method {self.path!r} here"
+
+
+@dataclass
+class EncodingUnknown(DomainError):
+    """Messages are compressed in a way that nobody here can read."""
+
+    encoding: str
+    reason = "ENCODING_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f"grpc-encoding: expected identity, deflate or gzip, got {self.encoding!r}"
+
+
+@dataclass
+class MessageTooLong(DomainError):
+    """A message is longer than is taken."""
+
+    why: str
+    reason = "MESSAGE_TOO_LONG"
+
+    def __str__(self) -> str:
+        return f"message: {self.why}"
+
+
+@dataclass
+class MetadataTooLong(DomainError):
+    """A call's metadata is longer than is taken."""
+
+    most: int
+    reason = "METADATA_TOO_LONG"
+
+    def __str__(self) -> str:
+        return f"metadata: expected at most {self.most} bytes"
+
+
 class NoModelReady(DomainError):
     """The model is still being loaded."""
 
@@ -298,6 +342,10 @@ _TABLE: dict[type[DomainError], _Row] = {
     BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
     UnknownService: (grpc.StatusCode.NOT_FOUND, None),
+    MethodUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
+    EncodingUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
+    MessageTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
+    MetadataTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
     VersionLoading: (grpc.StatusCode.UNAVAILABLE, _retry),
     VersionRefused: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),

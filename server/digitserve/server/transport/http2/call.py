@@ -1,0 +1,282 @@
+"""One call on a connection: what came of it, and a `StreamCall` for its handler."""
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError, Message
+
+from digitserve.server.errors import (
+    BadField,
+    DeadlinePassed,
+    MessageTooLong,
+    QueueFull,
+    RateExceeded,
+    retry_after_ms,
+    status_of,
+)
+from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
+from digitserve.server.transport.http2 import frames
+from digitserve.server.transport.http2.frames import ErrorCode, Violation
+from digitserve.server.transport.http2.heads import OK, Head, status_block
+from digitserve.server.transport.http2.messages import (
+    PREFIX_BYTES,
+    MessageReader,
+    NotPacked,
+    TooLong,
+)
+
+if TYPE_CHECKING:
+    from digitserve.server.transport.http2.connection import Connection
+
+# Bytes of messages that a handler has not read yet, after which the sender has to wait.
+WINDOW = 32 * 1024
+# It may have begun before it heard of that.
+_SLACK = frames.DEFAULT_WINDOW - WINDOW
+
+
+class Http2Call:
+    """A call, from its head to its end.
+
+    Attributes:
+        number: its stream.
+        method: what is called.
+        task: its handler, if that needs a task.
+        over: whether nothing more can be said.
+        half_closed: whether the caller has sent all.
+        held: bytes that are kept of a message which is not whole, or not asked for yet.
+    """
+
+    __slots__ = (
+        "_allowed", "_body", "_connection", "_deadline", "_head", "_messages", "_reader", "_timer",
+        "_unread", "_wakes_reader", "_wakes_writer", "bare", "begun", "end", "half_closed", "held",
+        "method", "number", "over", "task", "unsent", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: "Connection", number: int, head: Head, method: Method, most: int
+    ) -> None:
+        """Begins; messages of at most so many bytes are taken."""
+        self._connection = connection
+        self._head = head
+        self._deadline = None if head.timeout_s is None else time.monotonic() + head.timeout_s
+        self._reader = MessageReader(most, head.encoding, self._take)
+        self._messages: deque[bytes] = deque()
+        self._unread = 0
+        self._allowed = WINDOW
+        self._body = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_reader: asyncio.Future[None] | None = None
+        self._wakes_writer: asyncio.Future[None] | None = None
+        self.number = number
+        self.method = method
+        self.task: asyncio.Task[None] | None = None
+        self.over = False
+        self.half_closed = False
+        self.held = 0
+        self.window = connection.outbox.initial
+        self.unsent = bytearray()
+        self.begun = False
+        self.end: bytes | None = None
+        self.bare = False
+
+    # --- for its handler ---------------------------------------------------------------------
+
+    def peer(self) -> str:
+        """Who calls."""
+        return self._connection.peer
+
+    def metadata(self, name: str) -> str:
+        """What the caller sent under a name."""
+        return self._head.metadata.get(name, "")
+
+    def certificate(self) -> str:
+        """The name in the caller's certificate."""
+        return self._connection.certificate
+
+    def deadline(self) -> float | None:
+        """When the caller stops waiting."""
+        return self._deadline
+
+    async def read(self) -> Any:
+        """The next message, or GARBAGE, or END."""
+        while not self._messages:
+            if self.half_closed:
+                return END
+            self._wakes_reader = self._connection.loop.create_future()
+            await self._wakes_reader
+        message = self._messages.popleft()
+        self._unread -= len(message) + PREFIX_BYTES
+        self._allow()
+        return self.parsed(message)
+
+    async def write(self, response: Response) -> None:
+        """Sends a message, and waits while the caller takes none."""
+        if self.over:
+            raise CallEnded
+        outbox = self._connection.outbox
+        outbox.message(self, serialized(response))
+        while self.unsent or outbox.paused:
+            self._wakes_writer = self._connection.loop.create_future()
+            await self._wakes_writer
+            if self.over:
+                raise CallEnded
+
+    # --- for its connection ------------------------------------------------------------------
+
+    def receive(self, payload: bytes, size: int, *, last: bool) -> None:
+        """Takes the payload of a DATA frame, which counted for `size` bytes.
+
+        Raises:
+            Violation: if it may not come, or not so much of it.
+        """
+        if self.half_closed:
+            raise Violation(ErrorCode.STREAM_CLOSED, "data after its end", self.number)
+        self._allowed -= size
+        if self._allowed < -_SLACK:
+            raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
+        if self._head.length is not None:
+            self._body += len(payload)
+            self._check_length(last=last)
+        if self.over:  # answered already: nobody wants it
+            self.half_closed = last
+            return
+        try:
+            if payload:
+                self._reader.feed(payload)
+        except TooLong as error:
+            self.fail(MessageTooLong(str(error)))
+        except NotPacked as error:
+            self.fail(BadField("", "NOT_A_MESSAGE", str(error)))
+        else:
+            self._count_held()
+            self._allow()
+            if last:
+                self.close()
+
+    def close(self) -> None:
+        """Takes the caller's word that this was all."""
+        self.half_closed = True
+        if self.over:
+            return
+        if self.method.unary is None:
+            self._wake_reader()
+        elif len(self._messages) == 1:
+            self._connection.handlers.begin(self, self._messages.popleft())
+        else:
+            expected = self.method.request.__name__
+            self.fail(BadField("", "MESSAGE_MISSING", f"expected a {expected}, got none"))
+
+    def check_length_at_end(self) -> None:
+        """Refuses a body that is shorter than the head said."""
+        self._check_length(last=True)
+
+    def keep_time(self) -> None:
+        """Ends the call at its deadline; for those that are not answered at once."""
+        if self._deadline is not None and self._timer is None:
+            left = max(0.0, self._deadline - time.monotonic())
+            self._timer = self._connection.loop.call_later(left, self._expire)
+
+    def answer(self, response: Response) -> None:
+        """Says the only message, and OK."""
+        if not self.over:
+            self._connection.outbox.answer(self, serialized(response))
+
+    def succeed(self) -> None:
+        """Says OK."""
+        if not self.over:
+            self._connection.outbox.end(self, OK)
+
+    def fail(self, error: BaseException) -> None:
+        """Says what went wrong."""
+        if self.over or self.end is not None:
+            return
+        # Clients whose service config retries this wait so long first.
+        more = []
+        if isinstance(error, QueueFull | RateExceeded):
+            more = [("grpc-retry-pushback-ms", str(retry_after_ms(error)))]
+        block = status_block(status_of(error), more)
+        self._connection.outbox.end(self, block)
+
+    def cut(self) -> None:
+        """Forgets it: its caller is gone, or it is ended from outside."""
+        self._finish()
+        self._connection.outbox.forget(self)
+        if self.task is not None:
+            self.task.cancel()
+
+    def parsed(self, data: bytes) -> Message | Garbage:
+        """The message in these bytes."""
+        try:
+            return self.method.request.FromString(data)
+        except DecodeError:
+            return GARBAGE
+
+    # --- for the outbox ----------------------------------------------------------------------
+
+    def sent(self) -> None:
+        """Lets the handler write more."""
+        if self._wakes_writer is not None and not self._wakes_writer.done():
+            self._wakes_writer.set_result(None)
+
+    def ended(self) -> None:
+        """Lets go of the call, whose end is out."""
+        self._finish()
+        self._connection.ended(self)
+
+    # --- its own -----------------------------------------------------------------------------
+
+    def _take(self, message: bytes) -> None:
+        if self.method.unary is not None and self._messages:
+            expected = self.method.request.__name__
+            self.fail(BadField("", "MESSAGE_SURPLUS", f"expected one {expected}, got more"))
+            return
+        self._messages.append(message)
+        self._unread += len(message) + PREFIX_BYTES
+        self._wake_reader()
+
+    def _allow(self) -> None:
+        """Lets the caller send more, if there is room for a good deal more."""
+        if self.half_closed:
+            return
+        unread = self._unread if self.method.unary is None else 0
+        room = WINDOW - unread - self._allowed
+        if room >= WINDOW // 2:
+            self._allowed += room
+            self._connection.outbox.put(frames.window_update(self.number, room))
+
+    def _count_held(self) -> None:
+        held = self._reader.unfinished + (self._unread if self.method.unary is not None else 0)
+        self._connection.held += held - self.held
+        self.held = held
+        if self._connection.held > self._connection.most_held:
+            self.fail(MessageTooLong("too many unfinished messages on this connection"))
+
+    def _check_length(self, *, last: bool) -> None:
+        length = self._head.length
+        if length is not None and (self._body > length or (last and self._body < length)):
+            raise Violation(ErrorCode.PROTOCOL_ERROR, "content-length does not hold", self.number)
+
+    def _wake_reader(self) -> None:
+        if self._wakes_reader is not None and not self._wakes_reader.done():
+            self._wakes_reader.set_result(None)
+
+    def _expire(self) -> None:
+        self.fail(DeadlinePassed())
+        if self.task is not None:
+            self.task.cancel()
+
+    def _finish(self) -> None:
+        self.over = True
+        self._connection.held -= self.held
+        self.held = 0
+        self._messages.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self.sent()
+
+
+def serialized(response: Response) -> bytes:
+    """The bytes of a response."""
+    return response if isinstance(response, bytes) else response.SerializeToString()

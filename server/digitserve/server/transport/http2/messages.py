@@ -1,0 +1,87 @@
+"""Messages in a call's bytes: a flag, a length, and so many bytes, compressed or not."""
+
+import zlib
+from collections.abc import Callable
+
+# Flag and length.
+PREFIX_BYTES = 5
+
+
+class TooLong(Exception):
+    """A message is longer than this server takes."""
+
+
+class NotPacked(Exception):
+    """A message is said to be compressed, and is not, or in no way that is known."""
+
+
+# How each encoding is read; 32: zlib's or gzip's head, whichever there is.
+_WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 32, "deflate": zlib.MAX_WBITS | 32}
+ENCODINGS = ("identity", *_WINDOW_BITS)
+
+
+class MessageReader:
+    """Takes the messages of one call out of its bytes.
+
+    Attributes:
+        unfinished: how many bytes of a message that is not whole yet are held.
+    """
+
+    __slots__ = ("_encoding", "_most", "_rest", "_take", "unfinished")
+
+    def __init__(self, most: int, encoding: str, take: Callable[[bytes], None]) -> None:
+        """Gives each whole message, of at most so many bytes, to `take`."""
+        self._most = most
+        self._encoding = encoding
+        self._take = take
+        self._rest = bytearray()
+        self.unfinished = 0
+
+    def feed(self, data: bytes) -> None:
+        """Takes the next bytes.
+
+        Raises:
+            TooLong: if a message is longer than it may be.
+            NotPacked: if it cannot be unpacked.
+        """
+        # Mostly: one frame, one message.
+        if not self._rest and len(data) >= PREFIX_BYTES and not data[0]:
+            size = int.from_bytes(data[1:PREFIX_BYTES], "big")
+            if size == len(data) - PREFIX_BYTES and size <= self._most:
+                self._take(data[PREFIX_BYTES:])
+                return
+        self._rest += data
+        self._split()
+        self.unfinished = len(self._rest)
+
+    def _split(self) -> None:
+        rest, at = self._rest, 0
+        try:
+            while len(rest) - at >= PREFIX_BYTES:
+                size = int.from_bytes(rest[at + 1 : at + PREFIX_BYTES], "big")
+                if size > self._most:
+                    raise TooLong(f"expected at most {self._most} bytes, got {size}")
+                end = at + PREFIX_BYTES + size
+                if end > len(rest):
+                    break
+                message = bytes(rest[at + PREFIX_BYTES : end])
+                at, packed = end, rest[at]
+                self._take(self._unpacked(message) if packed else message)
+        finally:
+            del rest[:at]
+
+    def _unpacked(self, message: bytes) -> bytes:
+        bits = _WINDOW_BITS.get(self._encoding)
+        if bits is None:
+            raise NotPacked(f"a compressed message, but grpc-encoding is {self._encoding!r}")
+        inflater = zlib.decompressobj(bits)
+        try:
+            # One more than allowed tells that there is more, without making it.
+            unpacked = inflater.decompress(message, self._most + 1)
+        except zlib.error as error:
+            raise NotPacked(f"a message that is no {self._encoding}") from error
+        if len(unpacked) > self._most:
+            raise TooLong(f"expected at most {self._most} bytes, got more when unpacked")
+        if not inflater.eof:
+            raise NotPacked(f"a message whose {self._encoding} breaks off")
+        return unpacked

@@ -1,0 +1,113 @@
+"""gRPC on asyncio alone: sockets that listen, and the connections that came of them."""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+
+from digitserve.server.addresses import listening
+from digitserve.server.services import Method, Service
+from digitserve.server.services.drain import Drain
+from digitserve.server.transport.http2.connection import Connection
+from digitserve.server.transport.http2.handlers import Handlers
+
+# Connections that the kernel keeps for us while we are busy.
+_BACKLOG = 1024
+# Seconds after which a peer that vanished without a word is noticed, by the kernel's probes.
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
+
+# Seconds for a peer to take what was written to it.
+_LAST_BYTES_S = 1.0
+
+
+class Http2Server:
+    """Serves services.
+
+    Attributes:
+        methods: what can be called, by its full name.
+        handlers: what runs it.
+        connections: the open ones.
+        max_message_bytes: bytes in one message.
+    """
+
+    def __init__(
+        self, services: Iterable[Service], drain: Drain, *, max_message_bytes: int
+    ) -> None:
+        """Makes a server that does nothing yet; inside a running event loop."""
+        self.methods: dict[str, Method] = {
+            f"/{service.name}/{name}": method
+            for service in services
+            for name, method in service.methods.items()
+        }
+        self.handlers = Handlers(drain)
+        self.connections: set[Connection] = set()
+        self.max_message_bytes = max_message_bytes
+        self._listeners: list[asyncio.Server] = []
+        self._changed = asyncio.Event()
+
+    async def listen(self, address: str) -> str:
+        """Takes an address: `host:port` or `unix:PATH`.  Nobody is let in before `start`.
+
+        Returns:
+            The address with the port that was taken.
+
+        Raises:
+            AddressError: if it is no address, or another server holds it.
+        """
+        loop = asyncio.get_running_loop()
+        name, sockets = listening(address, _BACKLOG)
+        for each in sockets:
+            make = loop.create_unix_server if each.family == socket.AF_UNIX else loop.create_server
+            listener = await make(
+                lambda: Connection(self), sock=each, backlog=_BACKLOG, start_serving=False
+            )
+            self._listeners.append(listener)
+        return name
+
+    async def start(self) -> None:
+        """Lets callers in."""
+        for listener in self._listeners:
+            await listener.start_serving()
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Refuses what is new, waits so many seconds for what is open, and cuts the rest."""
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self.connections):
+            connection.refuse()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._none_left()
+        except TimeoutError:
+            pass
+        for connection in list(self.connections):
+            connection.cut()
+        try:  # what was said last is on its way
+            async with asyncio.timeout(_LAST_BYTES_S):
+                await self._none_left()
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.abort()
+
+    def lost(self, connection: Connection) -> None:
+        """Forgets a connection."""
+        self.connections.discard(connection)
+        self._changed.set()
+
+    def known(self, transport: asyncio.Transport) -> tuple[str, str]:
+        """Who is at the other end, and the name that its certificate proves."""
+        made: socket.socket = transport.get_extra_info("socket")
+        if made.family == socket.AF_UNIX:
+            return "unix:", ""
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if (number := getattr(socket, option, None)) is not None:
+                made.setsockopt(socket.IPPROTO_TCP, number, value)
+        host, port, *_ = transport.get_extra_info("peername")
+        peer = f"ipv6:[{host}]:{port}" if made.family == socket.AF_INET6 else f"ipv4:{host}:{port}"
+        return peer, ""
+
+    async def _none_left(self) -> None:
+        while self.connections:
+            self._changed.clear()
+            await self._changed.wait()
