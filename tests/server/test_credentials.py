@@ -23,7 +23,7 @@ from digitserve.server.services.digits import digit_service
 from digitserve.v1 import digits_pb2, models_pb2
 from support.engines import image_of
 from support.guarded import Guarded, Tokens, bearer, guarding
-from support.keys import forged, public_pem, rsa_key, signed
+from support.keys import forged, public_pem, rs256, rsa_key, signed
 from support.talk import reason_of
 
 _DIGITS, _MODELS = "/digitserve.v1.DigitService", "/digitserve.v1.ModelService"
@@ -140,7 +140,7 @@ BAD: dict[str, tuple[Callable[[Held], str | None], tuple[grpc.StatusCode, str]]]
     "jwt: unknown kid": (lambda _: "Bearer " + signed(kid="k2"), _WRONG),
     "jwt: no kid": (lambda _: "Bearer " + signed(kid=None), _WRONG),
     "jwt: crit": (
-        lambda _: "Bearer " + forged({"alg": "RS256", "kid": "k1", "crit": ["exp"]}),
+        lambda _: "Bearer " + forged({"alg": "RS256", "kid": "k1", "crit": ["exp"]}, rs256),
         _WRONG,
     ),
     "jwt: wrong issuer": (lambda _: "Bearer " + signed(iss="https://evil.test"), _WRONG),
@@ -204,13 +204,14 @@ def test_a_service_that_nobody_wrote_down_is_closed() -> None:
     assert scope_of("digitserve.v1.ModelService", "New") is Scope.ADMIN
 
 
-@pytest.mark.parametrize("kind", ["token", "token, odd case", "jwt", "jwt, scp"])
+@pytest.mark.parametrize("kind", ["token", "token, odd case", "jwt", "jwt, scp", "jwt, by hand"])
 def test_a_good_credential_is_let_in(up: Guarded, held: Held, kind: str) -> None:
     """A token, a JWT; the scheme's case does not matter."""
     header = {
         "token": f"Bearer {held.good}",
         "token, odd case": f"bEARER {held.good}",
         "jwt": f"Bearer {signed()}",
+        "jwt, by hand": "Bearer " + forged({"alg": "RS256", "kid": "k1"}, rs256),
         "jwt, scp": f"Bearer {signed(scope=None, scp=['predict', 'email'])}",
     }[kind]
     request = digits_pb2.PredictRequest(pixels=image_of(7))

@@ -13,7 +13,7 @@ from typing import Any
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 ISSUER, AUDIENCE = "https://issuer.test", "digits"
@@ -80,6 +80,11 @@ def forged(header: Mapping[str, Any], sign: Callable[[bytes], bytes] = lambda _:
 
     body = ".".join([part(json.dumps(each).encode()) for each in (header, claims())])
     return f"{body}.{part(sign(body.encode()))}"
+
+
+def rs256(body: bytes) -> bytes:
+    """What RS256 makes of it with `rsa_key()`."""
+    return rsa_key().sign(body, padding.PKCS1v15(), hashes.SHA256())
 
 
 @dataclass(frozen=True)
