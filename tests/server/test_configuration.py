@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from digitserve.server.config import KNOBS, Config, ConfigError, ContradictionError
 from digitserve.server.knobs import knobs_of, shown
-from digitserve.server.rules import Number, There, Unfit
+from digitserve.server.rules import Number, Switch, There, Unfit
 from digitserve.server.sources import Told, read_config
 from support.configuration import (
     BESIDE,
@@ -26,6 +26,7 @@ from support.configuration import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs/configure.md"
+SWITCHES = [name for name, knob in KNOBS.items() if isinstance(knob.rule, Switch)]
 FLAGGED = [name for name, knob in KNOBS.items() if knob.flag is not None]
 
 
@@ -43,7 +44,8 @@ def check_said(name: str, value: object, sayer: str, said: str) -> None:
     assert told[name]["value"] == (str(plain) if isinstance(plain, Path) else plain)
     assert told[name]["from"] == sayer
     others = {field for field in told if told[field]["from"] != "default"}
-    assert others == {name} | ({"models"} if name in BESIDE else set())
+    beside = {flag.removeprefix("--").replace("-", "_") for flag in BESIDE.get(name, ())[::2]}
+    assert others == {name} | beside
 
 
 def check_refused(sayer: str, code: int, said: str) -> None:
@@ -105,7 +107,7 @@ def test_a_wrong_value_of_a_variable_is_refused(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [(name, text) for name in FLAGGED for text in EXAMPLES[name].wrong if name != "model_control"],
+    [(name, text) for name in FLAGGED for text in EXAMPLES[name].wrong if name not in SWITCHES],
 )
 def test_a_wrong_value_of_a_flag_is_refused(name: str, text: str) -> None:
     """By the same rule."""

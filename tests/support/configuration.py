@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from digitserve.server.__main__ import main
 from digitserve.server.config import KNOBS, Config, ContradictionError
+from digitserve.server.rules import Switch
 
 HERE = Path(__file__)
 
@@ -42,6 +43,9 @@ def number(value: float, *wrong: str) -> Example:
 
 
 _HOST = ("nonsense", "127.0.0.1:99999", ":1")
+_FILE = Example(str(HERE), f"'{HERE}'", HERE, (str(HERE.parent),), (f"'{HERE.parent}'", "true"))
+_ON = Example("true", "true", True, ("perhaps",), ("'true'", "1"))
+_WORDS = Example("a text", "'a text'", "a text", ("\x07",), ("''", "1"))
 EXAMPLES = {
     "addresses": Example(
         "[::1]:1, unix:/run/a.sock",
@@ -54,11 +58,9 @@ EXAMPLES = {
     "metrics": Example(
         "localhost:9090", "'localhost:9090'", "localhost:9090", (*_HOST, "unix:/a"), ("9090",)
     ),
-    "settings": Example(
-        str(HERE), f"'{HERE}'", HERE, (str(HERE.parent),), (f"'{HERE.parent}'", "true")
-    ),
+    "settings": _FILE,
     "watch_s": number(0.25, "-0.1", "86400.1"),
-    "model_control": Example("true", "true", True, ("perhaps",), ("'true'", "1")),
+    "model_control": _ON,
     "engine": Example("tensorflow", "'tensorflow'", "tensorflow", ("onnx",), ("'onnx'", "[]")),
     "input_range": Example("0..1", "'0..1'", "0..1", ("0..2",), ("1", "'0..2'")),
     "max_images": number(16, "0", "65537", "1.5"),
@@ -74,10 +76,27 @@ EXAMPLES = {
     "stream_max_age_s": number(60.5, "0", "31536001"),
     "lame_duck_s": number(0.0, "-1", "86401"),
     "grace_s": number(0.5, "-1", "86401"),
+    "tokens": _FILE,
+    "jwks": _FILE,
+    "jwt_issuer": _WORDS,
+    "jwt_audience": _WORDS,
+    "credential_grace_s": number(0.5, "-1", "86401"),
+    "tls_cert": _FILE,
+    "tls_key": Example(str(HERE), f"'{HERE}'", HERE, ("/nowhere",), ("true",)),
+    "tls_client_ca": _FILE,
+    "tls_client_required": Example("false", "false", False, ("perhaps",), ("'true'", "1")),
+    "plain_text": _ON,
+    "socket_mode": Example("0600", "'0600'", "0600", ("0888", "rw", "07777"), ("384", "'9'")),
+    "reflection": Example("false", "false", False, ("perhaps",), ("'true'", "1")),
 }
 
 # What a field needs beside it.
-BESIDE = {"input_range": ("--models", str(HERE))}
+BESIDE = {
+    "input_range": ("--models", str(HERE)),
+    "tls_cert": ("--tls-key", str(HERE)),
+    "tls_key": ("--tls-cert", str(HERE)),
+    "tls_client_ca": ("--tls-cert", str(HERE), "--tls-key", str(HERE)),
+}
 
 _ADDRESS = st.integers(1, 65535).map("127.0.0.1:{}".format) | st.text(min_size=1).map(
     "unix:{}".format
@@ -104,6 +123,18 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "stream_max_age_s": st.floats(0.01, 31_536_000),
     "lame_duck_s": st.floats(0, 86_400),
     "grace_s": st.floats(0, 86_400),
+    "tokens": st.sampled_from([None, HERE]),
+    "jwks": st.sampled_from([None, HERE]),
+    "jwt_issuer": st.sampled_from([None, "a", "b c"]),
+    "jwt_audience": st.sampled_from([None, "a", "b c"]),
+    "credential_grace_s": st.floats(0, 86_400),
+    "tls_cert": st.sampled_from([None, HERE]),
+    "tls_key": st.sampled_from([None, HERE]),
+    "tls_client_ca": st.sampled_from([None, HERE]),
+    "tls_client_required": st.booleans(),
+    "plain_text": st.booleans(),
+    "socket_mode": st.integers(0, 0o777).map("{:04o}".format),
+    "reflection": st.booleans(),
 }
 
 
@@ -155,5 +186,5 @@ def by_flag(name: str, text: str) -> tuple[str, Result]:
     """The same of a flag."""
     flag = KNOBS[name].flag
     assert flag is not None
-    said = (flag,) if name == "model_control" else (flag, text.partition(",")[0])
+    said = (flag,) if isinstance(KNOBS[name].rule, Switch) else (flag, text.partition(",")[0])
     return flag, command("config", "--json", *said, *BESIDE.get(name, ()))

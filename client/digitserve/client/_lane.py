@@ -22,7 +22,12 @@ import grpc
 
 from digitserve.client import _channel, _messages
 from digitserve.client._patience import Patience
-from digitserve.client.errors import CallError, DeadlineExceeded, Internal
+from digitserve.client.errors import (
+    CallError,
+    DeadlineExceeded,
+    Internal,
+    unless_expired,
+)
 from digitserve.client.types import Failed, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -182,7 +187,8 @@ class Lane:
                     self._patience.rested()
                 self._changed.set()
         except grpc.aio.AioRpcError as error:
-            return CallError.from_rpc_error(error)
+            cause = CallError.from_rpc_error(error)
+            return unless_expired(cause) if self._heard else cause
         return None
 
     # --- asks --------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ try:
     from digitserve.server.cli.flags import flags, told
     from digitserve.server.cli.usage import EXIT_USAGE, OneLineGroup
     from digitserve.server.config import Config
+    from digitserve.server.guard import GuardError
+    from digitserve.server.guard.commands import token
     from digitserve.server.versions.bundle import BundleError
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
@@ -53,6 +55,7 @@ def main(context: click.Context, /, **_: object) -> None:
 
 
 main.add_command(config)
+main.add_command(token)
 
 
 def _run(config: Config) -> NoReturn:
@@ -64,7 +67,7 @@ def _run(config: Config) -> NoReturn:
         _fail(EXIT_ADDRESS, error)
     except BundleError as error:
         _fail(EXIT_MODEL, error)
-    except MissingExtra as error:
+    except (GuardError, MissingExtra) as error:
         _fail(EXIT_USAGE, error)
 
 

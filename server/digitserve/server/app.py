@@ -10,6 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
+from digitserve.server.extras import MissingExtra
+from digitserve.server.guard.guarding import Guard, guarded
+from digitserve.server.guard.tls import tls_of
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.health import Health
@@ -21,14 +24,12 @@ from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
 
+__all__ = ["MissingExtra", "Server"]
+
 _log = logging.getLogger(__name__)
 
 # Seconds for the last answers to leave, and for neighbours that never end (health's Watch).
 _LAST_WORDS_S = 0.5
-
-
-class MissingExtra(Exception):
-    """What was asked for needs a package that is not installed; says which extra has it."""
 
 
 class Server:
@@ -37,6 +38,7 @@ class Server:
     Attributes:
         registry: its versions.
         watch: what keeps them as the folder says.
+        guard: who may do what; None: anybody anything.
     """
 
     def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
@@ -45,11 +47,17 @@ class Server:
         Args:
             config: how it runs.
             versions: what it serves; None: what `config.models` holds, watched.
+
+        Raises:
+            GuardError: if what tells who may do what cannot be read, or is wrong.
+            MissingExtra: if JWTs are wanted, and what reads them is not installed.
         """
         self._config = config
         self._versions = versions
         self.registry = Registry()
         self.watch = Watch(config, self.registry)
+        self.guard = Guard(config) if config.tokens or config.jwks else None
+        self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._drain = Drain()
@@ -59,9 +67,15 @@ class Server:
         )
         names = [service.name for service in services]
         self._health = Health(names)
-        neighbours = (self._health.service, reflection_service([*names, self._health.service.name]))
+        neighbours = [self._health.service]
+        if config.reflection:
+            neighbours.append(reflection_service([*names, self._health.service.name]))
         self._server = Http2Server(
-            (*services, *neighbours), self._drain, max_message_bytes=config.max_message_bytes
+            [guarded(service, self.guard) for service in (*services, *neighbours)],
+            self._drain,
+            max_message_bytes=config.max_message_bytes,
+            tls=None if self._tls is None else self._tls.context,
+            socket_mode=int(config.socket_mode, 8),
         )
 
     async def start(self) -> tuple[str, ...]:
@@ -126,8 +140,12 @@ class Server:
         """What goes on beside the calls, until the end."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.shadow.run())
+            if self._tls is not None:
+                tasks.create_task(self._tls.watch())
             if self._versions is None and self._config.watch_s:
                 tasks.create_task(self.watch.run())
+            if self.guard is not None:
+                tasks.create_task(self.guard.watch())
 
     async def _close(self) -> None:
         if self._background is not None:

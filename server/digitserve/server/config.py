@@ -10,10 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from digitserve.server.addresses import is_local
 from digitserve.server.codec import PIXELS
 from digitserve.server.engines import ENGINES
 from digitserve.server.knobs import Flag, knobs_of
-from digitserve.server.rules import Address, Many, Number, OneOf, Switch, There, Unfit, Whole
+from digitserve.server.rules import (
+    Address,
+    FileMode,
+    Many,
+    Number,
+    OneOf,
+    Switch,
+    There,
+    Unfit,
+    Whole,
+    Words,
+)
 
 _DAY_S = 86_400
 _YEAR_S = 365 * _DAY_S
@@ -74,6 +86,24 @@ class Config:
             to see NOT_SERVING first.  SIGINT has none: a person is waiting.
         grace_s: seconds from the signal until a stream that its caller does not half-close is
             ended.
+        tokens: the file of bearer tokens, certificates' names and limits.  With it, or with
+            `jwks`, callers need a credential.  None: no tokens.
+        jwks: the file of the keys that sign JWTs; read again when it changes.  None: no JWTs.
+        jwt_issuer: who makes the JWTs (their `iss`).
+        jwt_audience: whom they are made for (their `aud`).
+        credential_grace_s: seconds from the notice that a stream's credential does not hold any
+            more until the stream is ended.  Short: whoever was locked out is to be out.
+        tls_cert: the server's certificate chain, PEM.  With it, and `tls_key`, TLS alone is
+            spoken; both are read again when they change.  None: plain text.
+        tls_key: its private key, PEM.
+        tls_client_ca: who vouches for callers' certificates, PEM.  None: none is asked for.
+        tls_client_required: whether a caller without a certificate is turned away; else it may
+            show a token instead.
+        plain_text: whether callers from elsewhere may speak plain text.  Off: without TLS only
+            loopback addresses and Unix sockets are listened at.
+        socket_mode: the file mode of Unix sockets, in octal: who may connect.
+        reflection: whether the server tells its contract to who asks; off, that service is not
+            there.
     """
 
     addresses: Annotated[tuple[str, ...], Many(Address()), Flag("--address")] = ("127.0.0.1:50051",)
@@ -97,6 +127,18 @@ class Config:
     stream_max_age_s: Annotated[float, Number(0.01, _YEAR_S, "seconds")] = 3600.0
     lame_duck_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--lame-duck")] = 5.0
     grace_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--grace")] = 30.0
+    tokens: Annotated[Path | None, There(folders=False), Flag("--tokens")] = None
+    jwks: Annotated[Path | None, There(folders=False), Flag("--jwks")] = None
+    jwt_issuer: Annotated[str | None, Words()] = None
+    jwt_audience: Annotated[str | None, Words()] = None
+    credential_grace_s: Annotated[float, Number(0, _DAY_S, "seconds")] = 5.0
+    tls_cert: Annotated[Path | None, There(folders=False), Flag("--tls-cert")] = None
+    tls_key: Annotated[Path | None, There(folders=False, secret=True), Flag("--tls-key")] = None
+    tls_client_ca: Annotated[Path | None, There(folders=False), Flag("--tls-client-ca")] = None
+    tls_client_required: Annotated[bool, Switch()] = True
+    plain_text: Annotated[bool, Switch(), Flag("--plain-text")] = False
+    socket_mode: Annotated[str, FileMode()] = "0666"
+    reflection: Annotated[bool, Switch()] = True
 
     def __post_init__(self) -> None:
         for name, knob in KNOBS.items():
@@ -130,6 +172,22 @@ def _contradictions(config: Config) -> Iterator[ContradictionError]:
             ("addresses", "metrics"),
             f"metrics: expected another address than the server's, got {config.metrics!r}",
         )
+    if (config.tls_cert is None) != (config.tls_key is None):
+        yield ContradictionError(
+            ("tls_cert", "tls_key"), "tls_cert: expected it together with tls_key, got one of them"
+        )
+    if config.tls_cert is None and config.tls_client_ca is not None:
+        yield ContradictionError(
+            ("tls_client_ca", "tls_cert"),
+            "tls_client_ca: expected tls_cert too: only TLS carries callers' certificates",
+        )
+    if config.tls_cert is None and not config.plain_text:
+        for address in (each for each in config.addresses if not is_local(each)):
+            yield ContradictionError(
+                ("addresses", "plain_text"),
+                f"addresses: expected a loopback address or a Unix socket, since there is no "
+                f"tls_cert, got {address!r}; plain_text lets callers from elsewhere in unencrypted",
+            )
     if config.input_range is not None and config.models is None:
         yield ContradictionError(
             ("input_range", "models"),

@@ -7,6 +7,7 @@
 A rule knows neither fields nor where a value came from: whoever asks it names that.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
@@ -136,6 +137,26 @@ class OneOf(Rule):
 
     def fits(self, value: Any) -> bool:  # noqa: D102 - see Rule
         return isinstance(value, str) and value in self._words
+
+
+class Words(Rule):
+    """A text."""
+
+    def __init__(self) -> None:
+        super().__init__("a text", "TEXT")
+
+    def fits(self, value: Any) -> bool:  # noqa: D102 - see Rule
+        return isinstance(value, str) and bool(value) and value.isprintable()
+
+
+class FileMode(Rule):
+    """A file's mode, in octal."""
+
+    def __init__(self) -> None:
+        super().__init__("a mode from 0000 to 0777", "MODE")
+
+    def fits(self, value: Any) -> bool:  # noqa: D102 - see Rule
+        return isinstance(value, str) and bool(re.fullmatch("0?[0-7]{3}", value))
 
 
 class Address(Rule):

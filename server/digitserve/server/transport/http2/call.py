@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import (
-    RETRY_AFTER_S,
     BadField,
     DeadlinePassed,
     MessageTooLong,
     QueueFull,
+    RateExceeded,
+    retry_after_ms,
     status_of,
 )
 from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
@@ -183,8 +184,10 @@ class Http2Call:
         if self.over or self.end is not None:
             return
         # Clients whose service config retries this wait so long first.
-        more = [("grpc-retry-pushback-ms", str(RETRY_AFTER_S * 1000))]
-        block = status_block(status_of(error), more if isinstance(error, QueueFull) else [])
+        more = []
+        if isinstance(error, QueueFull | RateExceeded):
+            more = [("grpc-retry-pushback-ms", str(retry_after_ms(error)))]
+        block = status_block(status_of(error), more)
         self._connection.outbox.end(self, block)
 
     def cut(self) -> None:

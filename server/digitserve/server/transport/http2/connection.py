@@ -101,6 +101,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greets, and waits for the client's greeting."""
         self._transport = cast("asyncio.Transport", transport)
+        chosen = self._transport.get_extra_info("ssl_object")
+        if chosen is not None and chosen.selected_alpn_protocol() != "h2":
+            self._transport.abort()  # as RFC 9113 wants of TLS
         self.outbox = Outbox(self._transport)
         self.peer, self.certificate = self._server.known(self._transport)
         self._server.connections.add(self)

@@ -4,6 +4,7 @@ Header blocks are read by `hpack`.  A client sends the same block for call after
 that changed nothing in its table is remembered, with what it says: a look in a dict for most calls.
 """
 
+import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,9 @@ from google.rpc import status_pb2
 from hpack.table import HeaderTable
 
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
+
+# It would tell the log, at DEBUG, every header: the callers' tokens among them.
+logging.getLogger("hpack").setLevel(logging.WARNING)
 
 # Bytes of names and values of one head, as HTTP/2 counts them: what is announced, and what is read
 # to refuse it politely.
