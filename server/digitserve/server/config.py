@@ -67,7 +67,7 @@ class Config:
         input_range: what a bare `.keras` file without a Rescaling layer wants for ink.  None: as
             its Rescaling layer says.
         max_images: images in one message.  1,024 of them fit gRPC's usual 4 MiB as float32.
-        max_message_bytes: bytes in one message; gRPC itself refuses what is longer.
+        max_message_bytes: bytes in one message, compressed or not.
         max_in_flight_frames: frames of one stream, accepted and unanswered.  64 keep a 7 µs model
             busy over any network that is fit for a camera.
         max_in_flight_images: images of one stream, accepted and unanswered.  256 are eight turns.

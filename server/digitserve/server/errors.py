@@ -88,11 +88,11 @@ class MethodUnknown(DomainError):
 
 
 @dataclass
-class EncodingUnknown(DomainError):
+class CompressionUnknown(DomainError):
     """Messages are compressed in a way that nobody here can read."""
 
     encoding: str
-    reason = "ENCODING_UNKNOWN"
+    reason = "COMPRESSION_UNKNOWN"
 
     def __str__(self) -> str:
         return f"grpc-encoding: expected identity, deflate or gzip, got {self.encoding!r}"
@@ -343,7 +343,7 @@ _TABLE: dict[type[DomainError], _Row] = {
     UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
     UnknownService: (grpc.StatusCode.NOT_FOUND, None),
     MethodUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
-    EncodingUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
+    CompressionUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
     MessageTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     MetadataTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
