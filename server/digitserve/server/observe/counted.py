@@ -1,7 +1,7 @@
 """What is counted of calls, of frames and of answers, each by itself.
 
     a call ends ──────────▶ its seconds, its code
-    a turn is over ───────▶ kept as it is: its answer says the rest, once there are many
+    a turn is over ───────▶ its answer, which says the rest once there are many
     a frame is written ───▶ its instants, or why it has no prediction
 
 On the path of an image things are only put aside; they are looked at together, by the hundred, or
@@ -12,8 +12,9 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from digitserve.server.engines import DIGITS, Answer
+from digitserve.server.engines import DIGITS
 from digitserve.server.observe.histogram import PILE, SECONDS, Histogram
 from digitserve.server.turns import Turn, Turns
 
@@ -24,8 +25,7 @@ IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CONFIDENCE = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 REJECTION = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-# Turns of a version that are put aside at most: they hold memory.
-_PILED_TURNS = 128
+# Images whose answers are put aside at most.
 _PILED_IMAGES = 4096
 
 
@@ -97,37 +97,50 @@ class Answers:
         self.confidence, self.rejection = Histogram(CONFIDENCE), Histogram(REJECTION)
         self.model, self.batch = Histogram(SECONDS), Histogram(IMAGES)
         self._turns = turns
-        self._pile: list[Turn] = []
-        self._images = 0
+        self._probabilities: list[bytes] = []
+        self._rejection: list[bytes] = []
+        self._model: list[float] = []
+        self._images: list[int] = []
+        self._piled = 0
 
     def see(self, turn: Turn, images: int, turns: Turns) -> None:
         """Takes a turn of so many images at `turns`."""
         if turns is not self._turns:  # the version was loaded anew, perhaps as another network
             self.fold()
             self._turns = turns
-        self._pile.append(turn)
-        self._images += images
-        if len(self._pile) >= _PILED_TURNS or self._images >= _PILED_IMAGES:
+        (probabilities, rejection), _, model_s = turn
+        # Copies: NumPy has small arrays at hand for who returns them soon.
+        self._probabilities.append(probabilities.tobytes())
+        if rejection is not None:
+            self._rejection.append(rejection.tobytes())
+        self._model.append(model_s)
+        self._images.append(images)
+        self._piled += images
+        if len(self._model) >= PILE or self._piled >= _PILED_IMAGES:
             self.fold()
 
     def fold(self) -> None:
         """Looks at what was put aside."""
-        if not self._pile:
+        if not self._piled:
             return
-        turns, self._pile, self._images = self._pile, [], 0
-        answer = Answer.joined([turn.answer for turn in turns])
-        digits = answer.probabilities.argmax(axis=1)
-        confidence = answer.probabilities[np.arange(len(digits)), digits]
+        probabilities = _joined(self._probabilities).reshape(-1, DIGITS)
+        digits = probabilities.argmax(axis=1)
+        confidence = probabilities[np.arange(len(digits)), digits]
         self.digits += np.bincount(digits, minlength=DIGITS)
         self.confidence.see_all(confidence)
-        self.rejection.see_all(1 - confidence if answer.rejection is None else answer.rejection)
-        self.model.see_all(np.array([turn.model_s for turn in turns]))
-        self.batch.see_all(np.array(self._batches(turns)))
+        self.rejection.see_all(_joined(self._rejection) if self._rejection else 1 - confidence)
+        self.model.see_all(np.array(self._model))
+        self._see_batches()
+        for pile in (self._probabilities, self._rejection, self._model, self._images):
+            pile.clear()
+        self._piled = 0
 
-    def _batches(self, turns: list[Turn]) -> list[int]:
-        """The images of each engine call: a long message was cut into full turns and a rest."""
-        most, batches = self._turns.images, []
-        for turn in turns:
-            full, rest = divmod(len(turn.answer.probabilities), most)
-            batches += [most] * full + [rest] * (rest > 0)
-        return batches
+    def _see_batches(self) -> None:
+        """Counts the engine's calls: a long message was cut into full turns and a rest."""
+        most = self._turns.images
+        full, rest = np.divmod(np.array(self._images), most)
+        self.batch.see_all(np.concatenate((rest[rest > 0], np.full(full.sum(), most))))
+
+
+def _joined(parts: list[bytes]) -> npt.NDArray[np.float32]:
+    return np.frombuffer(b"".join(parts), np.float32)
