@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Sequence
 
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
+from digitserve.server.extras import MissingExtra
 from digitserve.server.observe.family import Snapshot
-from digitserve.server.observe.observer import Observer, observed
+from digitserve.server.observe.observer import observed
+from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
@@ -24,16 +26,14 @@ from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
 
+__all__ = ["MissingExtra", "Server"]
+
 _log = logging.getLogger(__name__)
 
 # Seconds for the last answers to leave, and for neighbours that never end (health's Watch).
 _LAST_WORDS_S = 0.5
 # Seconds after which a scrape is given up: whoever asks does not wait longer.
 _SCRAPE_S = 5.0
-
-
-class MissingExtra(Exception):
-    """What was asked for needs a package that is not installed; says which extra has it."""
 
 
 class Server:
@@ -51,6 +51,9 @@ class Server:
         Args:
             config: how it runs.
             versions: what it serves; None: what `config.models` holds, watched.
+
+        Raises:
+            MissingExtra: if traces are wanted, and what makes them is not installed.
         """
         self._config = config
         self._versions = versions
@@ -58,7 +61,7 @@ class Server:
         self.watch = Watch(config, self.registry)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
-        self.observer = None if config.metrics is None else Observer()
+        self.observer = observer_of(config)
         self._drain = Drain()
         self._admission = Admission(config.max_queue_images)
         services = (
@@ -160,7 +163,7 @@ class Server:
             await asyncio.wait({self._background})
         self._stop_metrics()
         if self.observer is not None:
-            self.observer.close()
+            await asyncio.to_thread(self.observer.close)
         self.registry.close()
 
 

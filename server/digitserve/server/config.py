@@ -46,6 +46,14 @@ class Config:
             load sees NOT_SERVING first.  SIGINT has none: a person is waiting.
         grace_s: seconds from the signal until a stream that its caller does not half-close is
             ended.
+        log_form: how the log is written: `console` lines, or `json`, one object a line.
+        log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
+            than the call it tells of.
+        traces: where to send OpenTelemetry's traces: a collector's OTLP/HTTP address,
+            `http://host:4318`.  None: nowhere.
+        trace_share: how much of the calls is traced, 0 to 1, where their caller does not say so
+            (`traceparent`).  A hundredth shows where time goes, and costs little.
+        trace_frame_share: how much of a traced stream's frames is, 0 to 1: a camera sends millions.
     """
 
     addresses: tuple[str, ...] = ("127.0.0.1:50051",)
@@ -69,3 +77,8 @@ class Config:
     stream_max_age_s: float = 3600.0
     lame_duck_s: float = 5.0
     grace_s: float = 30.0
+    log_form: str = "console"
+    log_calls: str = "none"
+    traces: str | None = None
+    trace_share: float = 0.01
+    trace_frame_share: float = 0.01

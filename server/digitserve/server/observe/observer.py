@@ -11,7 +11,7 @@ the facts of each call gathered.
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from google.protobuf.message import DecodeError, Message
 
@@ -35,9 +35,24 @@ from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2
 
 _CANCELLED = "CANCELLED"
+
+
+class Ending(NamedTuple):
+    """How a frame ended.
+
+    Attributes:
+        outcome: predicted, failed or skipped.
+        reason: the code of its failure, or why it was skipped.
+    """
+
+    outcome: str
+    reason: str
+
+
+_PREDICTED = Ending("predicted", "")
 _SKIPPED = {
-    digits_pb2.Skip.REASON_SUPERSEDED: "superseded",
-    digits_pb2.Skip.REASON_EXPIRED: "expired",
+    digits_pb2.Skip.REASON_SUPERSEDED: Ending("skipped", "superseded"),
+    digits_pb2.Skip.REASON_EXPIRED: Ending("skipped", "expired"),
 }
 
 
@@ -47,8 +62,8 @@ class Teller(Protocol):
     def began(self, facts: Facts) -> None:
         """A call began."""
 
-    def wrote(self, facts: Facts, frame: Frame, outcome: str, written: float) -> None:
-        """A frame of a stream was answered."""
+    def wrote(self, facts: Facts, frame: Frame, ending: Ending, written: float) -> None:
+        """A frame of a stream was answered, at that instant."""
 
     def ended(self, facts: Facts) -> None:
         """A call is over."""
@@ -111,19 +126,19 @@ class StreamWatch:
         written, cause = time.monotonic(), frame.cause
         self._answered += 1
         if type(cause) is Turn:
+            ending = _PREDICTED
             self._figures.predicted(frame.received, cause, written)
-            outcome = "predicted"
-        elif isinstance(cause, BaseException):
-            outcome = "failed"
-            self._figures.failed[code_of(cause)] += 1
+        elif isinstance(cause, Exception):
+            ending = Ending("failed", code_of(cause))
+            self._figures.failed[ending.reason] += 1
             self._reasons["frame", reason_of(cause)] += 1
         else:
-            outcome = "skipped"
-            self._figures.skipped[_SKIPPED[cause]] += 1  # type: ignore[index]  # what is left
+            ending = _SKIPPED[cause]  # type: ignore[index]  # what is left
+            self._figures.skipped[ending.reason] += 1
         if self._facts is not None:
-            self._count(outcome, 1)
+            self._count(ending.outcome, 1)
             for teller in self._tellers:
-                teller.wrote(self._facts, frame, outcome, written)
+                teller.wrote(self._facts, frame, ending, written)
 
     def closed(self, frames: int) -> None:
         """The stream is over; so many frames were read of it."""
