@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
+from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
-from digitserve.server.observe.observer import observed
 from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services.digits import digit_service

@@ -5,6 +5,7 @@ A new figure is a family here, a row in `docs/observe.md` and a line in a test.
 
 from collections import Counter
 
+from digitserve.server.errors import QueueFull
 from digitserve.server.observe.counted import CONFIDENCE, IMAGES, REJECTION, Answers, Calls, Frames
 from digitserve.server.observe.family import Family, Snapshot, counter, gauge, histogram
 from digitserve.server.observe.histogram import SECONDS, Histogram
@@ -12,6 +13,7 @@ from digitserve.server.turns import Turns
 
 # Versions whose figures are kept; of a server that swaps for years the oldest go.
 _VERSIONS = 32
+_AWAITED = (("call", QueueFull.reason), ("call", "INTERNAL"), ("frame", "INTERNAL"))
 
 
 class Figures:
@@ -31,7 +33,8 @@ class Figures:
         self.frames = Frames()
         self.answers: dict[int, Answers] = {}
         self.wait = Histogram(SECONDS)
-        self.reasons: Counter[tuple[str, str]] = Counter()
+        # Of these the first is to be seen: Prometheus sees no growth in what was not there.
+        self.reasons: Counter[tuple[str, str]] = Counter(dict.fromkeys(_AWAITED, 0))
 
     def answers_of(self, number: int, turns: Turns) -> Answers:
         """Those of a version, which may be new."""
