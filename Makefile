@@ -10,7 +10,7 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-polyglot bench \
-	bench-quick bench-peers bench-polyglot stubs released lock clean
+	bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +53,9 @@ bench-polyglot: .venv/ready .venv-protos/ready ## a call's latency in each langu
 
 stubs: .venv-protos/ready ## write the Python stubs of protos/ and docs/reference.md anew
 	@$(STUBS)/python scripts/generate_stubs.py && $(STUBS)/python scripts/generate_reference.py
+
+dashboard: .venv/ready ## write Grafana's dashboard, deploy/observe/grafana.json, anew
+	@$(DEV)/python scripts/generate_dashboard.py
 
 released: .venv/ready ## record HEAD as released: what later contracts and servers are held to
 	@$(DEV)/python scripts/record_release.py

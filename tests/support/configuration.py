@@ -88,6 +88,11 @@ EXAMPLES = {
     "plain_text": _ON,
     "socket_mode": Example("0600", "'0600'", "0600", ("0888", "rw", "07777"), ("384", "'9'")),
     "reflection": Example("false", "false", False, ("perhaps",), ("'true'", "1")),
+    "log_form": Example("json", "'json'", "json", ("xml",), ("'xml'", "1")),
+    "log_calls": Example("all", "'all'", "all", ("some",), ("'some'", "true")),
+    "traces": _WORDS,
+    "trace_share": number(0.5, "-0.1", "1.1"),
+    "trace_frame_share": number(0.5, "-0.1", "1.1"),
 }
 
 # What a field needs beside it.
@@ -135,6 +140,11 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "plain_text": st.booleans(),
     "socket_mode": st.integers(0, 0o777).map("{:04o}".format),
     "reflection": st.booleans(),
+    "log_form": st.sampled_from(["console", "json"]),
+    "log_calls": st.sampled_from(["none", "failures", "all"]),
+    "traces": st.sampled_from([None, "http://localhost:4318"]),
+    "trace_share": st.floats(0, 1),
+    "trace_frame_share": st.floats(0, 1),
 }
 
 

@@ -1,6 +1,7 @@
 """Streams whose messages are said and heard one at a time, by hand."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -24,6 +25,12 @@ def reason_of(status: status_pb2.Status) -> str:
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status.details)
     return str(info.reason)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for what nobody tells of."""
+    while not true():  # noqa: ASYNC110 - it has no event
+        await asyncio.sleep(0.001)
 
 
 class Talk:

@@ -1,7 +1,6 @@
 """The command `digitserve-server`."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ try:
     from digitserve.server.config import Config
     from digitserve.server.guard import GuardError
     from digitserve.server.guard.commands import token
+    from digitserve.server.observe.logs import set_up_logs
     from digitserve.server.versions.bundle import BundleError
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
@@ -48,8 +48,7 @@ def main(context: click.Context, /, **_: object) -> None:
 
     SIGTERM or Ctrl-C finishes what was accepted, then stops; a second one stops at once.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("digitserve").setLevel(logging.INFO)
+    set_up_logs("console")  # until the configuration is read
     if context.invoked_subcommand is None:
         _run(told(context).config)
 
@@ -60,6 +59,7 @@ main.add_command(token)
 
 def _run(config: Config) -> NoReturn:
     """Serves, and exits with the code that says how it ended."""
+    set_up_logs(config.log_form)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             sys.exit(runner.run(_serve(config)))

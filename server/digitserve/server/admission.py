@@ -14,7 +14,7 @@ class Admission:
 
     def __init__(self, images: int) -> None:
         """Lets so many in; a message of more than that is let in alone."""
-        self._most = images
+        self.most = images
         self._gate = asyncio.Lock()
         self._room = asyncio.Event()
         self.images = 0
@@ -26,7 +26,7 @@ class Admission:
             QueueFull: if they do not fit.
         """
         if not self._fits(images):
-            raise QueueFull(self.images, self._most)
+            raise QueueFull(self.images, self.most)
         self.images += images
 
     def try_enter(self, images: int) -> bool:
@@ -50,4 +50,4 @@ class Admission:
         self._room.set()
 
     def _fits(self, images: int) -> bool:
-        return not self.images or self.images + images <= self._most
+        return not self.images or self.images + images <= self.most

@@ -13,6 +13,10 @@ from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
 from digitserve.server.guard.guarding import Guard, guarded
 from digitserve.server.guard.tls import tls_of
+from digitserve.server.observe.calls import observed
+from digitserve.server.observe.family import Snapshot
+from digitserve.server.observe.observing import observer_of
+from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.health import Health
@@ -30,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 # Seconds for the last answers to leave, and for neighbours that never end (health's Watch).
 _LAST_WORDS_S = 0.5
+# Seconds after which a scrape is given up: whoever asks does not wait longer.
+_SCRAPE_S = 5.0
 
 
 class Server:
@@ -39,6 +45,7 @@ class Server:
         registry: its versions.
         watch: what keeps them as the folder says.
         guard: who may do what; None: anybody anything.
+        observer: what watches the calls; None: nobody wants to know.
     """
 
     def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
@@ -50,7 +57,7 @@ class Server:
 
         Raises:
             GuardError: if what tells who may do what cannot be read, or is wrong.
-            MissingExtra: if JWTs are wanted, and what reads them is not installed.
+            MissingExtra: if JWTs or traces are wanted, and what they take is not installed.
         """
         self._config = config
         self._versions = versions
@@ -60,9 +67,11 @@ class Server:
         self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
+        self.observer = observer_of(config)
         self._drain = Drain()
+        self._admission = Admission(config.max_queue_images)
         services = (
-            digit_service(config, self.registry, self._drain, Admission(config.max_queue_images)),
+            digit_service(config, self.registry, self._drain, self._admission, self.observer),
             model_service(config, self.registry, self.watch),
         )
         names = [service.name for service in services]
@@ -71,7 +80,10 @@ class Server:
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
         self._server = Http2Server(
-            [guarded(service, self.guard) for service in (*services, *neighbours)],
+            [
+                observed(guarded(service, self.guard), self.observer)
+                for service in (*services, *neighbours)
+            ],
             self._drain,
             max_message_bytes=config.max_message_bytes,
             tls=None if self._tls is None else self._tls.context,
@@ -93,7 +105,7 @@ class Server:
         await self._server.start()
         try:
             if self._config.metrics is not None:
-                self._stop_metrics = _serve_metrics(self._config.metrics, self.registry)
+                self._stop_metrics = _serve_metrics(self._config.metrics, self._gather())
             if self._versions is None:
                 await self.watch.start()
             else:
@@ -131,10 +143,25 @@ class Server:
         await self._server.stop()
         await self._close()
 
+    def snapshot(self) -> Snapshot:
+        """What there is to tell at this moment, as plain data; to be called where it runs."""
+        counted = [] if self.observer is None else self.observer.figures.snapshot()
+        full = of_server(self._admission, ready=self._health.serving)
+        return [*full, *counted, *of_registry(self.registry), *of_process()]
+
     @property
     def streams(self) -> Collection[Stream]:
         """The open streams."""
         return self._drain.streams
+
+    def _gather(self) -> Callable[[], list[tuple[None, Snapshot]]]:
+        """Takes snapshots for another thread: in one of them all figures are of one moment."""
+        loop = asyncio.get_running_loop()
+
+        async def taken() -> Snapshot:
+            return self.snapshot()
+
+        return lambda: [(None, asyncio.run_coroutine_threadsafe(taken(), loop).result(_SCRAPE_S))]
 
     async def _beside(self) -> None:
         """What goes on beside the calls, until the end."""
@@ -152,14 +179,18 @@ class Server:
             self._background.cancel()
             await asyncio.wait({self._background})
         self._stop_metrics()
+        if self.observer is not None:
+            await asyncio.to_thread(self.observer.close)
         self.registry.close()
 
 
-def _serve_metrics(address: str, registry: Registry) -> Callable[[], None]:
+def _serve_metrics(
+    address: str, gather: Callable[[], list[tuple[None, Snapshot]]]
+) -> Callable[[], None]:
     try:
         from digitserve.server.observe.metrics import serve_metrics  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtra(f"--metrics: {error}; pip install 'digitserve[metrics]'") from error
-    taken, stop = serve_metrics(address, registry)
+    taken, stop = serve_metrics(address, gather)
     _log.info("metrics at http://%s/metrics", taken)
     return stop

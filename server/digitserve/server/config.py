@@ -104,6 +104,14 @@ class Config:
         socket_mode: the file mode of Unix sockets, in octal: who may connect.
         reflection: whether the server tells its contract to who asks; off, that service is not
             there.
+        log_form: how the log is written: `console` lines, or `json`, one object a line.
+        log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
+            than the call it tells of.
+        traces: where to send OpenTelemetry's traces: a collector's OTLP/HTTP address,
+            `http://host:4318`; needs the extra `tracing`.  None: nowhere.
+        trace_share: how much of the calls is traced, 0 to 1, where their caller does not say so
+            (`traceparent`).  A hundredth shows where time goes, and costs little.
+        trace_frame_share: how much of a traced stream's frames is, 0 to 1: a camera sends millions.
     """
 
     addresses: Annotated[tuple[str, ...], Many(Address()), Flag("--address")] = ("127.0.0.1:50051",)
@@ -139,6 +147,11 @@ class Config:
     plain_text: Annotated[bool, Switch(), Flag("--plain-text")] = False
     socket_mode: Annotated[str, FileMode()] = "0666"
     reflection: Annotated[bool, Switch()] = True
+    log_form: Annotated[str, OneOf("console", "json"), Flag("--log-form")] = "console"
+    log_calls: Annotated[str, OneOf("none", "failures", "all"), Flag("--log-calls")] = "none"
+    traces: Annotated[str | None, Words(), Flag("--traces")] = None
+    trace_share: Annotated[float, Number(0, 1, "of the calls")] = 0.01
+    trace_frame_share: Annotated[float, Number(0, 1, "of the frames")] = 0.01
 
     def __post_init__(self) -> None:
         for name, knob in KNOBS.items():

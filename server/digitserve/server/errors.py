@@ -379,6 +379,18 @@ def status_of(error: BaseException) -> status_pb2.Status:
     return status
 
 
+def code_of(error: BaseException) -> str:
+    """The name of the status code that a caller sees of `error`; the log is told nothing."""
+    error = first_cause(error)
+    return _TABLE[type(error)][0].name if isinstance(error, DomainError) else "INTERNAL"
+
+
+def reason_of(error: BaseException) -> str:
+    """The stable reason that goes with it."""
+    error = first_cause(error)
+    return error.reason if isinstance(error, DomainError) else "INTERNAL"
+
+
 def first_cause(error: BaseException) -> BaseException:
     """Looks into a group, which is what a task group makes of what its tasks raise."""
     while isinstance(error, BaseExceptionGroup):

@@ -8,9 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar, cast
-
-from google.protobuf.message import DecodeError, Message
+from typing import Any
 
 from digitserve.server.config import Config
 from digitserve.server.errors import CredentialExpired, DomainError, ScopeMissing
@@ -19,14 +17,15 @@ from digitserve.server.guard.files import look_again
 from digitserve.server.guard.identity import Identity
 from digitserve.server.guard.limits import Account, Accounts
 from digitserve.server.guard.scopes import Scope, scope_of
+from digitserve.server.observe.facts import identify
 from digitserve.server.services import (
-    GARBAGE,
     Call,
     Method,
     Response,
     Service,
     StreamCall,
-    checked,
+    parsed,
+    unread,
 )
 from digitserve.server.services.known import Known, KnownStream
 
@@ -99,6 +98,7 @@ class Guard:
         """
         identity = self.admit(call, scope)
         account = self.account(identity)
+        identify(account.name)
         limit = asyncio.timeout(None)
         loop = asyncio.get_running_loop()
         known = KnownStream(call, account, lambda: limit.reschedule(loop.time()))
@@ -164,9 +164,10 @@ def _guarded(method: Method, guard: Guard, scope: Scope | None) -> Method:
 
         async def guarded_unary(data: bytes, call: Call) -> Response:
             account = guard.account(guard.admit(call, scope))
-            return await unary(_parsed(data, method.request), Known(call, account))
+            identify(account.name)
+            return await unary(parsed(data, method.request), Known(call, account))
 
-        return replace(method, request=_unread(method.request), unary=guarded_unary)
+        return replace(method, request=unread(method.request), unary=guarded_unary)
     stream = method.stream
     assert stream is not None
 
@@ -174,31 +175,3 @@ def _guarded(method: Method, guard: Guard, scope: Scope | None) -> Method:
         await guard.stream(stream, call, scope)
 
     return replace(method, stream=guarded_stream)
-
-
-M = TypeVar("M", bound=Message)
-
-
-class _Unread:
-    """Stands for a type of message while nobody knows whether it is to be parsed."""
-
-    @staticmethod
-    def FromString(data: bytes) -> bytes:  # noqa: N802 - protobuf's name
-        return data
-
-
-def _unread(request: type[Message]) -> type[Message]:
-    return cast("type[Message]", type(request.__name__, (_Unread,), {}))
-
-
-def _parsed(data: bytes, request: type[M]) -> M:
-    """What was sent.
-
-    Raises:
-        BadField: if it is no message.
-    """
-    try:
-        return request.FromString(data)
-    except DecodeError:
-        checked(GARBAGE, request)
-        raise

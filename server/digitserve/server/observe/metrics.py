@@ -1,21 +1,34 @@
-"""The versions of a server as Prometheus metrics, read when they are asked for.
+"""Snapshots as Prometheus metrics, served when they are asked for.  Needs the extra `metrics`.
 
-Nothing is counted here: what the registry knows is told in Prometheus's form, so an image costs no
-more for it.  Needs the extra `metrics`.
+    process ─▶ snapshot ─┐
+    process ─▶ snapshot ─┴▶ the same families, each with a label `worker` ─▶ /metrics
+
+A server that is one process has no such label.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from digitserve.server.addresses import AddressError, host_and_port
-from digitserve.server.versions.registry import Registry
+from digitserve.server.observe.family import Family, Sample, Snapshot
+
+# Each worker's name with what it tells; None: there is just one.
+Gather: TypeAlias = Callable[[], Iterable[tuple[str | None, Snapshot]]]
 
 
-def serve_metrics(address: str, registry: Registry) -> tuple[str, Callable[[], None]]:
-    """Serves `/metrics` at `host:port`, on a thread.
+def serve_metrics(address: str, gather: Gather) -> tuple[str, Callable[[], None]]:
+    """Serves `/metrics` at `host:port`, on a thread, which `gather` is called from.
 
     Returns:
         The address with the port that was taken, and what stops it.
@@ -25,7 +38,7 @@ def serve_metrics(address: str, registry: Registry) -> tuple[str, Callable[[], N
     """
     host, port = host_and_port(address)
     collectors = CollectorRegistry()
-    collectors.register(Versions(registry))
+    collectors.register(Gathered(gather))
     try:
         server, thread = start_http_server(port, host, collectors)
     except OSError as error:
@@ -39,40 +52,50 @@ def serve_metrics(address: str, registry: Registry) -> tuple[str, Callable[[], N
     return f"{host}:{server.server_port}", stop
 
 
-class Versions(Collector):
-    """What a registry knows, as metrics."""
+class Gathered(Collector):
+    """What one or more processes tell, as one set of metrics."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, gather: Gather) -> None:
+        self._gather = gather
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: to be registered it need not gather."""
+        return []
 
     def collect(self) -> Iterator[Metric]:
         """Tells it all anew."""
-        registry = self._registry
-        versions = GaugeMetricFamily(
-            "digitserve_version", "1 for each version, by its state.", labels=["version", "state"]
-        )
-        images = CounterMetricFamily(
-            "digitserve_version_images", "Images that a version has answered.", labels=["version"]
-        )
-        for entry, _ in registry.listed():
-            number = str(entry.number)
-            versions.add_metric([number, entry.state.name.lower()], 1)
-            if entry.version is not None:
-                images.add_metric([number], entry.version.images)
-        yield from (versions, images)
-        stable = registry.stable or 0
-        yield GaugeMetricFamily("digitserve_stable_version", "Who answers by default.", stable)
-        refused = registry.refusals
-        yield CounterMetricFamily("digitserve_versions_refused", "By their gates.", refused)
-        backwards = registry.rollbacks
-        yield CounterMetricFamily("digitserve_rollbacks", "Of versions that broke.", backwards)
-        asked = CounterMetricFamily(
-            "digitserve_shadow_images", "Images that a shadow was asked.", labels=["version"]
-        )
-        agreed = CounterMetricFamily(
-            "digitserve_shadow_agreed", "Of those, read as they were answered.", labels=["version"]
-        )
-        for version, (all_, same) in list(registry.shadow.tallies.items()):
-            asked.add_metric([str(version)], all_)
-            agreed.add_metric([str(version)], same)
-        yield from (asked, agreed)
+        families: dict[str, Family] = {}
+        for worker, snapshot in self._gather():
+            for family in snapshot:
+                told = family if worker is None else _of_worker(worker, family)
+                known = families.setdefault(family["name"], told)
+                if known is not told:
+                    known["samples"] += told["samples"]
+        yield from map(_metric, families.values())
+
+
+def _of_worker(worker: str, family: Family) -> Family:
+    samples: list[Sample] = [([worker, *labels], value) for labels, value in family["samples"]]
+    return family | {"labels": ["worker", *family["labels"]], "samples": samples}
+
+
+def _metric(family: Family) -> Metric:
+    name, meaning, labels = family["name"], family["help"], family["labels"]
+    if family["kind"] == "histogram":
+        return _histogram(family, name, meaning, labels)
+    kind = CounterMetricFamily if family["kind"] == "counter" else GaugeMetricFamily
+    metric = kind(name, meaning, labels=labels)
+    for values, value in family["samples"]:
+        assert not isinstance(value, dict)
+        metric.add_metric(values, value)
+    return metric
+
+
+def _histogram(family: Family, name: str, meaning: str, labels: Sequence[str]) -> Metric:
+    metric = HistogramMetricFamily(name, meaning, labels=labels)
+    bounds = [*map(floatToGoString, family["bounds"]), "+Inf"]
+    for values, value in family["samples"]:
+        assert isinstance(value, dict)
+        counts = map(float, accumulate(value["counts"]))
+        metric.add_metric(values, list(zip(bounds, counts, strict=True)), value["sum"])
+    return metric

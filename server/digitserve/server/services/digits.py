@@ -10,6 +10,7 @@ from digitserve.server import codec, wire
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.errors import DeadlinePassed
+from digitserve.server.observe.observer import Observer
 from digitserve.server.services import Call, Method, Service, StreamCall
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.known import Known
@@ -20,9 +21,13 @@ from digitserve.v1 import digits_pb2
 
 
 def digit_service(
-    config: Config, registry: Registry, drain: Drain, admission: Admission
+    config: Config,
+    registry: Registry,
+    drain: Drain,
+    admission: Admission,
+    observer: Observer | None = None,
 ) -> Service:
-    """Makes the service."""
+    """Makes the service; `observer`, if any, sees what came of each turn and frame."""
     pen = wire.Pen()
     routing = Routing(registry)
 
@@ -43,15 +48,18 @@ def digit_service(
         if isinstance(call, Known):
             call.account.charge(count)
         admission.enter_or_refuse(count)
+        entered = 0.0 if observer is None else time.monotonic()
         try:
             turn = await version.predict(prepare, call.peer(), count)
         finally:
             admission.leave(count)
         assert turn is not None  # there is always something to do
+        if observer is not None:
+            observer.predicted(version, turn, count, turn.started - entered)
         return wire.predict_response(pen.records(turn.answer, request.detail), version.number)
 
     async def stream_predict(call: StreamCall) -> None:
-        stream = Stream(call, config, routing, admission, pen)
+        stream = Stream(call, config, routing, admission, pen, observer=observer)
         with drain.joined(stream):
             await stream.run()
 

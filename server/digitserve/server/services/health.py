@@ -21,12 +21,13 @@ class Health:
 
     Attributes:
         service: what tells it.
+        serving: what it says of the whole.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         """Says NOT_SERVING of these services, and of the whole."""
         self._names = {_OVERALL, *names}
-        self._serving = False
+        self.serving = False
         self._changed = asyncio.Event()
         self.service = Service(
             NAME,
@@ -38,7 +39,7 @@ class Health:
 
     def say(self, *, serving: bool) -> None:
         """Tells whoever watches, at once."""
-        self._serving = serving
+        self.serving = serving
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -58,6 +59,6 @@ class Health:
             await changed.wait()
 
     def _told(self, name: str) -> Message:
-        status = _Status.SERVING if self._serving else _Status.NOT_SERVING
+        status = _Status.SERVING if self.serving else _Status.NOT_SERVING
         told: Message = _Status(status=status if name in self._names else _Status.SERVICE_UNKNOWN)
         return told

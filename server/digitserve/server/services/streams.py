@@ -21,6 +21,7 @@ from digitserve.server import codec, wire
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.errors import BadField, CredentialExpired, DomainError, Draining
+from digitserve.server.observe.observer import Observer
 from digitserve.server.services import END, Garbage, StreamCall
 from digitserve.server.services.known import KnownStream
 from digitserve.server.services.routing import Routing
@@ -50,6 +51,8 @@ class Stream:
         routing: Routing,
         admission: Admission,
         pen: wire.Pen,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         self._call = call
         self._config = config
@@ -58,8 +61,11 @@ class Stream:
         self._options = digits_pb2.StreamOptions()
         self._max_age_s: float | None = None
         self._window = Window(config.max_in_flight_frames, config.max_in_flight_images, admission)
+        self._observer = observer
+        self._watch = None if observer is None else observer.stream()
         self.messages = 0
         self._account = call.account if isinstance(call, KnownStream) else None
+        self._empty = 0  # of those, how many had options alone
         self._draining = False
         self._cut: DomainError = Draining()  # how it ends if its caller does not end it
         self._notice: digits_pb2.Notice | None = None  # due
@@ -92,6 +98,8 @@ class Stream:
         finally:
             too_old.cancel()
             self._window.abandon()
+            if self._watch is not None:
+                self._watch.closed(self.messages - self._empty)
 
     def drain(
         self,
@@ -127,6 +135,7 @@ class Stream:
             if sequence == 0 and not isinstance(message, Garbage):
                 self._open(message.options)
                 if message.HasField("options") and not message.HasField("frame"):
+                    self._empty = 1
                     continue
             frame = self._accept(sequence, message)
             if not window.has_room(len(frame)):
@@ -247,7 +256,10 @@ class Stream:
             end = start + len(frame) * size
             wait_us = max(0, round((turn.started - frame.received) * 1e6))
             frame.outcome = wire.outcome(records[start:end], version.number, wait_us, model_us)
+            frame.cause = turn
             start = end
+        if self._observer is not None:
+            self._observer.predicted(version, turn, start // size)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -263,6 +275,8 @@ class Stream:
                     wire.stream_response(frame.sequence, frame.frame_id, frame.outcome)
                 )
                 window.answered()
+                if self._watch is not None:
+                    self._watch.wrote(frame)
             elif window.over:
                 return
             else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from digitserve.server.admission import Admission
 from digitserve.server.codec import Images
 from digitserve.server.errors import DeadlinePassed, status_of
+from digitserve.server.turns import Turn
 from digitserve.v1 import digits_pb2
 
 _NEVER = float("inf")
@@ -34,6 +35,7 @@ class Frame:
         canary: whether the canary answers it, if no version is named.
         outcome: what is to be written of it, as the bytes of a StreamPredictResponse that lacks
             sequence and frame_id; empty while it has none.
+        cause: what made it that: a turn, an error, or the reason to skip it.
     """
 
     sequence: int
@@ -44,6 +46,7 @@ class Frame:
     stale: float = _NEVER
     canary: bool = False
     outcome: bytes = b""
+    cause: "Turn | Exception | digits_pb2.Skip.Reason | None" = None
 
     def __len__(self) -> int:
         """How many images wait to be classified."""
@@ -51,11 +54,13 @@ class Frame:
 
     def fail(self, error: Exception) -> None:
         """Gives it an error for an outcome."""
+        self.cause = error
         failed = digits_pb2.StreamPredictResponse(failed=status_of(error))
         self.outcome = failed.SerializeToString()
 
     def skip(self, reason: "digits_pb2.Skip.Reason") -> None:
         """Gives it no prediction, on purpose."""
+        self.cause = reason
         skipped = digits_pb2.StreamPredictResponse(skipped=digits_pb2.Skip(reason=reason))
         self.outcome = skipped.SerializeToString()
 

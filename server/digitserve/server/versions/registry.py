@@ -40,12 +40,13 @@ class Registry:
         shadow: who is asked as well.
         refusals: how many versions were refused so far.
         rollbacks: how often a broken version lost its place.
+        swaps: how often another version became stable than was so before.
     """
 
     def __init__(self) -> None:
         self.settings = Settings()
         self.shadow = Shadow()
-        self.refusals = self.rollbacks = 0
+        self.refusals = self.rollbacks = self.swaps = 0
         self._entries: dict[int, Entry] = {}
         self._labels: dict[str, int] = {}
         self._pinned: int | None = None
@@ -271,6 +272,7 @@ class Registry:
                 self._past.append(before.number)
         if version is not None:
             self._past = [number for number in self._past if number != version.number]
+        self.swaps += before is not None and version is not None
         self._stable = version
         _log.info("stable is %s", "nothing" if version is None else f"version {version.number}")
         self._connect_shadow()
