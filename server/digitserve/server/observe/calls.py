@@ -54,12 +54,14 @@ def _observed(name: str, method: Method, observer: Observer) -> Method:
 def _unary(
     handle: Callable[[Any, Call], Coroutine[Any, Any, Response]], method: Method, watch: "_Watch"
 ) -> Callable[[Any, Call], Coroutine[Any, Any, Response]]:
-    parse, clock, seconds = method.request.FromString, time.monotonic, watch.seconds
-    assert seconds is not None
+    assert watch.seconds is not None
+    parse, clock, see, tells = (
+        method.request.FromString, time.monotonic, watch.seconds.see, watch.tells
+    )  # fmt: skip
 
     async def unary(data: bytes, call: Call) -> Response:
         begun = clock()
-        facts = watch.begin(call) if watch.tells else None
+        facts = watch.begin(call) if tells else None
         try:
             try:
                 request = parse(data)
@@ -67,10 +69,10 @@ def _unary(
                 request = checked(GARBAGE, method.request)
             response = await handle(request, call)
         except BaseException as error:
-            seconds.see(clock() - begun)
+            see(clock() - begun)
             watch.failed(error, call, facts)
             raise
-        seconds.see(clock() - begun)
+        see(clock() - begun)
         if facts is not None:
             watch.tell(facts)
         return response
@@ -108,7 +110,7 @@ class _Watch:
         self.tells = bool(observer.tellers)
 
     def begin(self, call: Call) -> Facts:
-        facts = Facts(self._name, call, streams=self.seconds is None)
+        facts = Facts(self._name, call, streams=self.seconds is None, begun=time.monotonic())
         # Never taken back: a call may end in another context than it began in.
         CURRENT.set(facts)
         for teller in self._tellers:
@@ -143,9 +145,7 @@ def _seen(error: BaseException, call: Call) -> tuple[str, str]:
 class _Unread:
     """Stands for a type of message that is parsed here, so that one which is none is counted."""
 
-    @staticmethod
-    def FromString(data: bytes) -> bytes:  # noqa: N802 - protobuf's name
-        return data
+    FromString = bytes  # of bytes it makes no others
 
 
 def _unread(request: type[Message]) -> type[Message]:
