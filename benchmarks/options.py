@@ -23,6 +23,8 @@ _CALLERS = 16
 _SETTINGS: dict[str, dict[str, object]] = {
     "asyncio's loop in place of uvloop's": {"loop": "asyncio"},
     "the engine on a thread": {"inline_us": 0, "engine_threads": 1},
+    "metrics": {"metrics": "127.0.0.1:0"},
+    "traces of one call in a hundred": {"traces": "http://127.0.0.1:9"},
 }
 
 

@@ -14,6 +14,8 @@ from digitserve.server import codec, wire
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.engines.litert import LiteRTEngine
+from digitserve.server.observe.calls import observed
+from digitserve.server.observe.observer import Observer
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.versions.loading import open_versions
@@ -49,17 +51,21 @@ def _steps(count: int) -> dict[str, float]:
     answer, pen = engine.predict(batch), wire.Pen()
     registry = Registry()
     registry.publish(open_versions(Config(models=MODEL.parent)))
-    service = digit_service(Config(), registry, Drain(), Admission(1 << 14))
-    handle: Any = service.methods["Predict"].unary
     request = digits_pb2.PredictRequest.FromString(data)
 
-    def handled() -> None:
-        coroutine = handle(request, _Call())
-        try:
-            coroutine.send(None)
-        except StopIteration:
-            return
-        raise AssertionError("a light network is not waited for")
+    def handling(sent: Any, observer: Observer | None) -> Callable[[], None]:
+        service = digit_service(Config(), registry, Drain(), Admission(1 << 14), observer)
+        handle: Any = observed(service, observer).methods["Predict"].unary
+
+        def handled() -> None:
+            coroutine = handle(sent, _Call())
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                return
+            raise AssertionError("a light network is not waited for")
+
+        return handled
 
     found = {
         "read the message": _us(lambda: digits_pb2.PredictRequest.FromString(data)),
@@ -67,9 +73,10 @@ def _steps(count: int) -> dict[str, float]:
         "run the network": _us(lambda: engine.predict(batch)),
         "write the answer": _us(lambda: wire.predict_response(pen.records(answer, 0), 1)),
     }
-    whole = found["read the message"] + _us(handled)
+    whole = found["read the message"] + _us(handling(request, None))
     found["version, admission, deadline, turn"] = whole - sum(found.values())
     found["together"] = whole
+    found["what metrics add"] = _us(handling(data, Observer())) - whole
     return found
 
 

@@ -52,19 +52,19 @@ def _observed(name: str, method: Method, observer: Observer) -> Method:
 def _unary(
     handle: Callable[[Any, Call], Coroutine[Any, Any, Response]], method: Method, watch: "_Watch"
 ) -> Callable[[Any, Call], Coroutine[Any, Any, Response]]:
-    clock, seconds = time.monotonic, watch.seconds
-    assert seconds is not None
+    assert watch.seconds is not None
+    clock, see, tells = time.monotonic, watch.seconds.see, watch.tells
 
     async def unary(data: bytes, call: Call) -> Response:
         begun = clock()
-        facts = watch.begin(call) if watch.tells else None
+        facts = watch.begin(call) if tells else None
         try:
             response = await handle(parsed(data, method.request), call)
         except BaseException as error:
-            seconds.see(clock() - begun)
+            see(clock() - begun)
             watch.failed(error, call, facts)
             raise
-        seconds.see(clock() - begun)
+        see(clock() - begun)
         if facts is not None:
             watch.tell(facts)
         return response
@@ -102,7 +102,7 @@ class _Watch:
         self.tells = bool(observer.tellers)
 
     def begin(self, call: Call) -> Facts:
-        facts = Facts(self._name, call, streams=self.seconds is None)
+        facts = Facts(self._name, call, streams=self.seconds is None, begun=time.monotonic())
         # Never taken back: a call may end in another context than it began in.
         CURRENT.set(facts)
         for teller in self._tellers:

@@ -8,6 +8,7 @@ On the path of an image things are only put aside; they are looked at together, 
 when they are asked for.  All of it belongs to the event loop's thread: no lock is taken.
 """
 
+from array import array
 from collections import Counter
 from typing import Final
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digitserve.server.engines import DIGITS
+from digitserve.server.observe.family import Distribution
 from digitserve.server.observe.histogram import PILE, SECONDS, Histogram
 from digitserve.server.turns import Turn, Turns
 
@@ -67,11 +69,11 @@ class Frames:
         self.skipped: Counter[str] = Counter({"superseded": 0, "expired": 0})
         self.cancelled = 0
         self.total, self.wait, self.rest = (Histogram(SECONDS) for _ in range(3))
-        self._pile: list[float] = []
+        self._pile = array("d")
 
     def predicted(self, received: float, turn: Turn, written: float) -> None:
         """Takes the instants of a frame that was classified."""
-        self._pile += (received, turn.started, turn.model_s, written)
+        self._pile.extend((received, turn.started, turn.model_s, written))
         if len(self._pile) >= 4 * PILE:
             self.fold()
 
@@ -79,8 +81,8 @@ class Frames:
         """Looks at what was put aside."""
         if not self._pile:
             return
-        received, started, model_s, written = np.array(self._pile).reshape(-1, 4).T
-        self._pile.clear()
+        pile, self._pile = self._pile, array("d")
+        received, started, model_s, written = np.frombuffer(pile).reshape(-1, 4).T
         total = written - received
         wait = np.maximum(started - received, 0.0)
         self.total.see_all(total)
@@ -95,28 +97,28 @@ class Answers:
         """Starts with nothing."""
         self.digits = np.zeros(DIGITS, np.int64)
         self.confidence, self.rejection = Histogram(CONFIDENCE), Histogram(REJECTION)
-        self.model, self.batch = Histogram(SECONDS), Histogram(IMAGES)
+        self.model, self._batch = Histogram(SECONDS), Histogram(IMAGES)
         self._turns = turns
         self._probabilities: list[bytes] = []
         self._rejection: list[bytes] = []
-        self._model: list[float] = []
-        self._images: list[int] = []
+        self._sizes: Counter[int] = Counter()
         self._piled = 0
 
     def see(self, turn: Turn, images: int, turns: Turns) -> None:
         """Takes a turn of so many images at `turns`."""
         if turns is not self._turns:  # the version was loaded anew, perhaps as another network
             self.fold()
+            self._see_batches()
             self._turns = turns
         (probabilities, rejection), _, model_s = turn
         # Copies: NumPy has small arrays at hand for who returns them soon.
         self._probabilities.append(probabilities.tobytes())
         if rejection is not None:
             self._rejection.append(rejection.tobytes())
-        self._model.append(model_s)
-        self._images.append(images)
+        self._sizes[images] += 1
+        self.model.see(model_s)
         self._piled += images
-        if len(self._model) >= PILE or self._piled >= _PILED_IMAGES:
+        if len(self._probabilities) >= PILE or self._piled >= _PILED_IMAGES:
             self.fold()
 
     def fold(self) -> None:
@@ -129,17 +131,22 @@ class Answers:
         self.digits += np.bincount(digits, minlength=DIGITS)
         self.confidence.see_all(confidence)
         self.rejection.see_all(_joined(self._rejection) if self._rejection else 1 - confidence)
-        self.model.see_all(np.array(self._model))
-        self._see_batches()
-        for pile in (self._probabilities, self._rejection, self._model, self._images):
-            pile.clear()
+        self._probabilities.clear()
+        self._rejection.clear()
         self._piled = 0
 
+    def batches(self) -> Distribution:
+        """How many images the engine was given at once."""
+        self._see_batches()
+        return self._batch.told()
+
     def _see_batches(self) -> None:
-        """Counts the engine's calls: a long message was cut into full turns and a rest."""
-        most = self._turns.images
-        full, rest = np.divmod(np.array(self._images), most)
-        self.batch.see_all(np.concatenate((rest[rest > 0], np.full(full.sum(), most))))
+        """A long message was cut into full turns and a rest."""
+        for images, messages in self._sizes.items():
+            full, rest = divmod(images, self._turns.images)
+            self._batch.see_all(np.full(full * messages, self._turns.images))
+            self._batch.see_all(np.full(messages if rest else 0, rest))
+        self._sizes.clear()
 
 
 def _joined(parts: list[bytes]) -> npt.NDArray[np.float32]:

@@ -6,7 +6,6 @@ they are only there while somebody tells.  Pixels, tokens and other metadata hav
 
 import itertools
 import secrets
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,6 @@ from digitserve.server.services import Call
 
 # No two processes have the same.
 _PROCESS = secrets.token_hex(4)
-_numbers = itertools.count(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +25,7 @@ class Facts:
         call: by whom, and how long he waits.
         streams: whether it has many messages.
         begun: the instant at which its handler began, by the monotonic clock.
-        id: what tells it from all others.
+        number: what tells it from the others of this process.
         identity: whom the credential names; empty if nobody looked.
         images: how many were classified.
         version: who did so last; 0: nobody.
@@ -43,8 +41,8 @@ class Facts:
     method: str
     call: Call
     streams: bool
-    begun: float = field(default_factory=time.monotonic)
-    id: str = field(default_factory=lambda: f"{_PROCESS}-{next(_numbers)}")
+    begun: float = 0.0
+    number: int = field(default_factory=itertools.count(1).__next__)
     identity: str = ""
     images: int = 0
     version: int = 0
@@ -55,6 +53,11 @@ class Facts:
     reason: str = ""
     seconds: float = 0.0
     span: Any = None
+
+    @property
+    def id(self) -> str:
+        """What tells it from all others, whichever process they are of."""
+        return f"{_PROCESS}-{self.number}"
 
 
 CURRENT: ContextVar[Facts | None] = ContextVar("digitserve_call", default=None)

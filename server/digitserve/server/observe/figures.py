@@ -4,10 +4,18 @@ A new figure is a family here, a row in `docs/observe.md` and a line in a test.
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from digitserve.server.errors import QueueFull
 from digitserve.server.observe.counted import CONFIDENCE, IMAGES, REJECTION, Answers, Calls, Frames
-from digitserve.server.observe.family import Family, Snapshot, counter, gauge, histogram
+from digitserve.server.observe.family import (
+    Distribution,
+    Family,
+    Snapshot,
+    counter,
+    gauge,
+    histogram,
+)
 from digitserve.server.observe.histogram import SECONDS, Histogram
 from digitserve.server.turns import Turns
 
@@ -95,23 +103,33 @@ class Figures:
             for digit, n in enumerate(each.digits.tolist())
         ]
 
-        def spread(name: str, meaning: str, of: str) -> Family:
-            bounds = _BOUNDS[of]
-            samples = [(version, getattr(each, of).told()) for version, each in answers]
+        def spread(
+            name: str, meaning: str, bounds: Sequence[float], of: Callable[[Answers], Distribution]
+        ) -> Family:
+            samples = [(version, of(each)) for version, each in answers]
             return histogram(f"digitserve_{name}", meaning, bounds, samples, ("version",))
 
         return [
             counter(
                 "digitserve_predictions", "Images read as a digit.", digits, ("version", "digit")
             ),
-            spread("confidence", "Of predictions.", "confidence"),
-            spread("rejection", "Of predictions: 0 surely a digit, 1 surely none.", "rejection"),
-            spread("model_seconds", "In the network, for what went through it at once.", "model"),
-            spread("batch_images", "Images that went through the network at once.", "batch"),
+            spread(
+                "confidence", "Of predictions.", CONFIDENCE, lambda each: each.confidence.told()
+            ),
+            spread(
+                "rejection",
+                "Of predictions: 0 surely a digit, 1 surely none.",
+                REJECTION,
+                lambda each: each.rejection.told(),
+            ),
+            spread(
+                "model_seconds",
+                "In the network, for what went through it at once.",
+                SECONDS,
+                lambda each: each.model.told(),
+            ),
+            spread("batch_images", "Images at once in the network.", IMAGES, Answers.batches),
         ]
-
-
-_BOUNDS = {"confidence": CONFIDENCE, "rejection": REJECTION, "model": SECONDS, "batch": IMAGES}
 
 
 def _seconds(name: str, meaning: str, seen: Histogram) -> Family:

@@ -6,6 +6,7 @@ One value into its bucket costs ten times what it does among a few hundred, whic
 together.  Nothing is lost or rounded by it: whoever asks has the pile sorted first.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy.typing as npt
 
 from digitserve.server.observe.family import Distribution
 
-PILE = 256  # values: sorting them in is to be no pause that anybody sees
+# Values: the more, the cheaper is each, and the longer the pause while they are sorted in.  In a
+# loaded server all piles of 512 calls are sorted in within a quarter of a millisecond.
+PILE = 512
 
 # Seconds: a light network's call takes 50 µs, and nobody waits longer than 10 s.
 SECONDS = (
@@ -30,15 +33,15 @@ class Histogram:
         bounds: the upper bound of each bucket but the last.
     """
 
-    __slots__ = ("_array", "_counts", "_pile", "_sum", "bounds")
+    __slots__ = ("_counts", "_edges", "_pile", "_sum", "bounds")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         """Starts with nothing."""
         self.bounds = bounds
-        self._array = np.array(bounds)
+        self._edges = np.array(bounds)
         self._counts = np.zeros(len(bounds) + 1, np.int64)
         self._sum = 0.0
-        self._pile: list[float] = []
+        self._pile = array("d")
 
     def see(self, value: float) -> None:
         """Takes a value."""
@@ -48,7 +51,7 @@ class Histogram:
 
     def see_all(self, values: npt.NDArray[Any]) -> None:
         """Takes many."""
-        places = self._array.searchsorted(values)
+        places = self._edges.searchsorted(values)
         self._counts += np.bincount(places, minlength=len(self._counts))
         self._sum += float(values.sum(dtype=np.float64))
 
@@ -64,5 +67,5 @@ class Histogram:
 
     def _fold(self) -> None:
         if self._pile:
-            self.see_all(np.array(self._pile))
-            self._pile.clear()
+            pile, self._pile = self._pile, array("d")
+            self.see_all(np.frombuffer(pile))

@@ -67,19 +67,21 @@ class Observer:
     def __init__(self, tellers: Sequence[Teller] = ()) -> None:
         """Has counted nothing yet."""
         self.figures = Figures()
+        self._answers, self._wait = self.figures.answers, self.figures.wait
         self.tellers = tellers
 
     def predicted(
         self, version: Version, turn: Turn, images: int, wait_s: float | None = None
     ) -> None:
         """A turn is over; of a unary call: it waited so many seconds for it."""
-        figures = self.figures
-        figures.answers_of(version.number, version.turns).see(turn, images, version.turns)
+        number, turns = version.number, version.turns
+        answers = self._answers.get(number) or self.figures.answers_of(number, turns)
+        answers.see(turn, images, turns)
         if wait_s is not None:
-            figures.wait.see(wait_s)
+            self._wait.see(wait_s)
         if self.tellers and (facts := CURRENT.get()) is not None:
             facts.images += images
-            facts.version = version.number
+            facts.version = number
             facts.wait_s = wait_s or 0.0
             facts.model_s += turn.model_s
 
