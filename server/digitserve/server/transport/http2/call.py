@@ -139,8 +139,11 @@ class Http2Call:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
         self._body += len(payload)
         self._check_length(last=last)
-        if payload and not self.over and not self.bare:  # else nobody wants it
-            self._feed(payload)
+        if not self.over:  # else nobody wants it
+            if payload and not self.bare:
+                self._feed(payload)
+            if not last:
+                self._allow()
         if last:
             self.close()
 
@@ -171,17 +174,17 @@ class Http2Call:
 
     def answer(self, response: Response) -> None:
         """Says the only message, and OK."""
-        if not self.over:
+        if not self._said:
             self._connection.outbox.answer(self, serialized(response))
 
     def succeed(self) -> None:
         """Says OK."""
-        if not self.over:
+        if not self._said:
             self._connection.outbox.end(self, OK)
 
     def fail(self, error: BaseException) -> None:
         """Says what went wrong."""
-        if self.over or self.end is not None:
+        if self._said:
             return
         # Clients whose service config retries this wait so long first.
         more = []
@@ -189,6 +192,12 @@ class Http2Call:
             more = [("grpc-retry-pushback-ms", str(retry_after_ms(error)))]
         block = status_block(status_of(error), more)
         self._connection.outbox.end(self, block)
+
+    def refuse(self, error: BaseException) -> None:
+        """Says what is wrong, whatever its handler is at."""
+        self.fail(error)
+        if self.task is not None:
+            self.task.cancel()
 
     def cut(self) -> None:
         """Forgets it: its caller is gone, or it is ended from outside."""
@@ -218,16 +227,20 @@ class Http2Call:
 
     # --- its own -----------------------------------------------------------------------------
 
+    @property
+    def _said(self) -> bool:
+        """Whether its end is out, or waits behind what is unsent."""
+        return self.over or self.end is not None
+
     def _feed(self, payload: bytes) -> None:
         try:
             self._reader.feed(payload)
         except TooLong as error:
-            self.fail(MessageTooLong(str(error)))
+            self.refuse(MessageTooLong(str(error)))
         except NotPacked as error:
-            self.fail(BadField("", "NOT_A_MESSAGE", str(error)))
+            self.refuse(BadField("", "NOT_A_MESSAGE", str(error)))
         else:
             self._count_held()
-            self._allow()
 
     def _take(self, message: bytes) -> None:
         if self.method.unary is not None and self._messages:
@@ -253,7 +266,7 @@ class Http2Call:
         self._connection.held += held - self.held
         self.held = held
         if self._connection.held > self._connection.most_held:
-            self.fail(MessageTooLong("too many unfinished messages on this connection"))
+            self.refuse(MessageTooLong("too many unfinished messages on this connection"))
 
     def _check_length(self, *, last: bool) -> None:
         length = self._head.length
@@ -265,9 +278,7 @@ class Http2Call:
             self._wakes_reader.set_result(None)
 
     def _expire(self) -> None:
-        self.fail(DeadlinePassed())
-        if self.task is not None:
-            self.task.cancel()
+        self.refuse(DeadlinePassed())
 
     def _finish(self) -> None:
         self.over = True

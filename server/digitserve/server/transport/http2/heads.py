@@ -24,8 +24,9 @@ logging.getLogger("hpack").setLevel(logging.WARNING)
 # to refuse it politely.
 MAX_HEAD_BYTES = 16 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
-# Blocks that are remembered for a connection.
+# Blocks that are remembered for a connection, and bytes of one.
 _REMEMBERED = 64
+_REMEMBERED_BYTES = 1024
 
 _CONTENT_TYPE = b"application/grpc"
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
@@ -80,7 +81,7 @@ class HeadReader:
         if changed:
             self._known.clear()
         head = _head(pairs, stream)
-        if not changed:
+        if not changed and len(block) <= _REMEMBERED_BYTES:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[block] = head
