@@ -230,7 +230,11 @@ class Connection(asyncio.Protocol):
 
     def _take_frames(self, data: bytes) -> int:
         """Takes whole frames; says where the rest begins."""
-        at = 0 if self._greeted else self._greet(data)
+        at = 0
+        if not self._greeted:
+            at = self._greet(data)
+            if not self._greeted:
+                return at
         end, until = len(data), time.monotonic() + _SLICE_S
         while end - at >= frames.HEAD_BYTES and not self._closing:
             head, flags, stream = frames.HEAD.unpack_from(data, at)
