@@ -267,6 +267,20 @@ def test_a_peer_that_vanishes_takes_its_calls_with_it(held: Serving, engine: Hel
     assert engine.images == 1
 
 
+def test_the_last_word_is_heard_by_who_reads_late(up: Serving) -> None:
+    """Thousands of answers, then why the connection ends, all of it after the last was sent."""
+    with Peer(up.address) as peer:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        refused, calls = head("/" + "%" * 240), []
+        for _ in range(3000):
+            calls.append(peer.stream())
+            block = peer.block(refused)
+            peer.send(frame(HEADERS, END_HEADERS | END_STREAM, calls[-1], block))
+        peer.send(frame(6, 0, 0, b"short"), bytes(10_000))
+        assert peer.until_closed() == 6
+        assert {peer.answer(each).status for each in calls} == {12}
+
+
 def test_a_connection_that_is_gone_at_once_is_no_error(
     up: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:

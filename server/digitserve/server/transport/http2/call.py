@@ -140,7 +140,7 @@ class Http2Call:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
         self._body += len(payload)
         self._check_length(last=last)
-        if not self._said:  # else nobody wants it
+        if not self.over and self.end is None:  # else nobody wants it
             if payload and not self.bare:
                 self._feed(payload)
             if not last and not self._said:
@@ -152,7 +152,8 @@ class Http2Call:
     def close(self) -> None:
         """Takes the caller's word that this was all."""
         self.half_closed = True
-        self._let_go()
+        if self.held:
+            self._let_go()
         if self.over:
             return
         if self.bare:
@@ -310,7 +311,8 @@ class Http2Call:
 
     def _finish(self) -> None:
         self.over = True
-        self._let_go()
+        if self.held:
+            self._let_go()
         self._messages.clear()
         if self._timer is not None:
             self._timer.cancel()

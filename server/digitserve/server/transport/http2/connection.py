@@ -154,6 +154,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Goes on."""
         self.outbox.paused = False
+        if self._closing:
+            self.loop.call_soon(self._half_close)
+            return
         if self._again is None:
             self._again = self.loop.call_soon(self._go_on)
         for call in list(self._calls.values()):
@@ -441,11 +444,22 @@ class Connection(asyncio.Protocol):
         if self._waiting is not None:
             self._waiting.cancel()
         self._waiting = self.loop.call_later(_LAST_BYTES_S, self._transport.abort)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._transport.resume_reading()
-        else:
+        if not self._transport.can_write_eof():
             self._transport.close()
+            return
+        self._transport.resume_reading()
+        if self._transport.get_write_buffer_size():
+            self._transport.set_write_buffer_limits(0)  # `resume_writing` tells when it is out
+        else:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        if self._transport.is_closing():
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has gone meanwhile
+            self._transport.abort()
 
     def _cut_calls(self) -> None:
         for call in list(self._calls.values()):
