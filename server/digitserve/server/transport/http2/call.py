@@ -24,6 +24,7 @@ from digitserve.server.transport.http2.messages import (
     PREFIX_BYTES,
     MessageReader,
     NotPacked,
+    Packed,
     TooLong,
 )
 
@@ -104,7 +105,7 @@ class Http2Call:
         """The next message, or GARBAGE, or END."""
         while not self._messages:
             if self.half_closed:
-                return END
+                return END if self._reader.whole() else GARBAGE
             self._wakes_reader = self._connection.loop.create_future()
             await self._wakes_reader
         message = self._messages.popleft()
@@ -114,7 +115,7 @@ class Http2Call:
 
     async def write(self, response: Response) -> None:
         """Sends a message, and waits while the caller takes none."""
-        if self.over:
+        if self._said:
             raise CallEnded
         outbox = self._connection.outbox
         outbox.message(self, serialized(response))
@@ -139,10 +140,11 @@ class Http2Call:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
         self._body += len(payload)
         self._check_length(last=last)
-        if not self.over:  # else nobody wants it
+        if not self.over and self.end is None:  # else nobody wants it
             if payload and not self.bare:
                 self._feed(payload)
-            if not last:
+            if not last and not self._said:
+                self._count_held()
                 self._allow()
         if last:
             self.close()
@@ -150,13 +152,17 @@ class Http2Call:
     def close(self) -> None:
         """Takes the caller's word that this was all."""
         self.half_closed = True
+        if self.held:
+            self._let_go()
         if self.over:
             return
         if self.bare:
             self._connection.outbox.plain(self, http_block(self._head.status), _NOT_GRPC)
         elif self.method.unary is None:
             self._wake_reader()
-        elif len(self._messages) == 1:
+        elif not self._reader.whole():
+            self.fail(BadField("", "NOT_A_MESSAGE", "a message that breaks off"))
+        elif self._messages:
             self._connection.handlers.begin(self, self._messages.popleft())
         else:
             expected = self.method.request.__name__
@@ -175,7 +181,12 @@ class Http2Call:
     def answer(self, response: Response) -> None:
         """Says the only message, and OK."""
         if not self._said:
-            self._connection.outbox.answer(self, serialized(response))
+            outbox = self._connection.outbox
+            outbox.answer(self, serialized(response))
+            if not self.over:  # its caller opens no window
+                self.keep_time()
+                if outbox.waiting > self._connection.most_held:
+                    self._abandon(ErrorCode.ENHANCE_YOUR_CALM, "too many answers wait for a window")
 
     def succeed(self) -> None:
         """Says OK."""
@@ -207,11 +218,22 @@ class Http2Call:
             self.task.cancel()
 
     def parsed(self, data: bytes) -> Message | Garbage:
-        """The message in these bytes."""
+        """The message in these bytes.
+
+        Raises:
+            MessageTooLong: if it is, once unpacked.
+            BadField: if it cannot be unpacked.
+        """
         try:
+            if type(data) is Packed:
+                data = self._reader.unpacked(data)
             return self.method.request.FromString(data)
         except DecodeError:
             return GARBAGE
+        except TooLong as error:
+            raise MessageTooLong(str(error)) from error
+        except NotPacked as error:
+            raise BadField("", "NOT_A_MESSAGE", str(error)) from error
 
     # --- for the outbox ----------------------------------------------------------------------
 
@@ -237,10 +259,6 @@ class Http2Call:
             self._reader.feed(payload)
         except TooLong as error:
             self.refuse(MessageTooLong(str(error)))
-        except NotPacked as error:
-            self.refuse(BadField("", "NOT_A_MESSAGE", str(error)))
-        else:
-            self._count_held()
 
     def _take(self, message: bytes) -> None:
         if self.method.unary is not None and self._messages:
@@ -278,12 +296,23 @@ class Http2Call:
             self._wakes_reader.set_result(None)
 
     def _expire(self) -> None:
-        self.refuse(DeadlinePassed())
+        if self.unsent:  # its end would wait behind that
+            self._abandon(ErrorCode.CANCEL, "the deadline passed, and no window was opened")
+        else:
+            self.refuse(DeadlinePassed())
+
+    def _abandon(self, code: ErrorCode, why: str) -> None:
+        self._connection.reset(Violation(code, why, self.number))
+
+    def _let_go(self) -> None:
+        """Counts no more what is whole now: its handler has it, and admission counts that."""
+        self._connection.held -= self.held
+        self.held = 0
 
     def _finish(self) -> None:
         self.over = True
-        self._connection.held -= self.held
-        self.held = 0
+        if self.held:
+            self._let_go()
         self._messages.clear()
         if self._timer is not None:
             self._timer.cancel()

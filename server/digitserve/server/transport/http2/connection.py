@@ -31,7 +31,8 @@ from digitserve.server.transport.http2.outbox import Outbox
 if TYPE_CHECKING:
     from digitserve.server.transport.http2.server import Http2Server
 
-# Calls that may be open at once on a connection; more wait at the caller.
+# Calls that may be open at once on a connection; more wait at the caller.  This alone bounds those
+# that have no deadline and are never half-closed: each holds some 2 kB, and what it has sent.
 MAX_CALLS = 1024
 # A message of 20 images fits one frame.
 _FRAME_SIZE = frames.DEFAULT_FRAME_SIZE
@@ -43,6 +44,10 @@ _MOST_BLOCK = 32 * 1024
 _GREETING_S = 20.0
 # Seconds that the frames of one connection may take before others have a turn.
 _SLICE_S = 0.001
+# Seconds for a peer to take what was said last, and to close.
+_LAST_BYTES_S = 1.0
+# Characters of what a caller named that its refusal repeats.
+_REPEATED = 256
 # Bytes that wait for a turn, above which nothing more is read.
 _MOST_WAITING = 256 * 1024
 
@@ -90,6 +95,8 @@ class Connection(asyncio.Protocol):
         self._last = 0  # the highest stream so far
         self._rest = b""
         self._again: asyncio.Handle | None = None
+        self._young: list[Http2Call] = []  # of this slice, with a deadline and more to come
+        self._promised = frames.LARGEST_NUMBER  # the last stream that is looked at
         self._greeted = self._settled = False
         self._refusing = self._closing = False
         self._block: tuple[int, int, bytes] | None = None  # stream, flags, what there is of it
@@ -108,10 +115,13 @@ class Connection(asyncio.Protocol):
         self.peer, self.certificate = self._server.known(self._transport)
         self._server.connections.add(self)
         self._waiting = self.loop.call_later(_GREETING_S, self._transport.abort)
-        self._transport.write(_GREETING)
+        if self._server.stopping:  # it was accepted before, and is heard of only now
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Takes what came, unless there is something that waits for its turn."""
+        if self._closing:
+            return
         if self._rest:
             data = self._rest + data
         if self._again is None:
@@ -132,21 +142,23 @@ class Connection(asyncio.Protocol):
             self._waiting.cancel()
         if self._again is not None:
             self._again.cancel()
-        for call in list(self._calls.values()):
-            call.cut()
-        self._calls.clear()
+        self._cut_calls()
         self._server.lost(self)
 
     def pause_writing(self) -> None:
         """Reads no more of somebody who does not read."""
         self.outbox.paused = True
-        self._transport.pause_reading()
+        if not self._closing:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Goes on."""
         self.outbox.paused = False
+        if self._closing:
+            self.loop.call_soon(self._half_close)
+            return
         if self._again is None:
-            self._transport.resume_reading()
+            self._again = self.loop.call_soon(self._go_on)
         for call in list(self._calls.values()):
             call.sent()
 
@@ -159,21 +171,32 @@ class Connection(asyncio.Protocol):
 
     def refuse(self) -> None:
         """Takes no new calls; closes when the last one has ended."""
-        if not self._refusing:
+        if not self._refusing and not self._closing:
             self._refusing = True
+            self._promised = self._last
+            if not self._greeted:
+                self._part()
+                return
             self.outbox.put(frames.goaway(self._last, ErrorCode.NO_ERROR))
             self._close_if_done()
 
     def cut(self) -> None:
         """Ends it now."""
+        self._closing = True
         self.outbox.flush()
-        for call in list(self._calls.values()):
-            call.cut()
+        self._cut_calls()
         self._transport.close()
 
     def abort(self) -> None:
         """Ends it without another word."""
         self._transport.abort()
+
+    def reset(self, error: Violation) -> None:
+        """Ends one stream, saying why."""
+        self.outbox.put(frames.rst_stream(error.stream, error.code))
+        if (call := self._calls.get(error.stream)) is not None:
+            call.cut()
+            self._forget(call)
 
     def ended(self, call: Http2Call) -> None:
         """Forgets a call whose end is out."""
@@ -192,12 +215,17 @@ class Connection(asyncio.Protocol):
         finally:
             self.outbox.flush()
             if self._closing:
-                self._transport.close()
+                self._part()
+            for call in self._young:
+                if not call.half_closed and not call.over:
+                    call.keep_time()
+            self._young.clear()
 
     def _go_on(self) -> None:
         """Takes what had to wait for its turn."""
         self._again = None
-        if not self._closing:
+        # Answers that nobody reads are not made: `resume_writing` comes back to it.
+        if not self._closing and not self.outbox.paused:
             rest, self._rest = self._rest, b""
             self._take(rest)
             if self._again is None and not self.outbox.paused:
@@ -205,7 +233,11 @@ class Connection(asyncio.Protocol):
 
     def _take_frames(self, data: bytes) -> int:
         """Takes whole frames; says where the rest begins."""
-        at = 0 if self._greeted else self._greet(data)
+        at = 0
+        if not self._greeted:
+            at = self._greet(data)
+            if not self._greeted:
+                return at
         end, until = len(data), time.monotonic() + _SLICE_S
         while end - at >= frames.HEAD_BYTES and not self._closing:
             head, flags, stream = frames.HEAD.unpack_from(data, at)
@@ -223,7 +255,7 @@ class Connection(asyncio.Protocol):
             except Violation as error:
                 if not error.stream:
                     raise
-                self._reset(error)
+                self.reset(error)
             if time.monotonic() > until and end - at >= frames.HEAD_BYTES:
                 self._again = self.loop.call_soon(self._go_on)
                 break
@@ -233,12 +265,18 @@ class Connection(asyncio.Protocol):
         """Looks for the preface; says where the frames begin."""
         size = len(frames.PREFACE)
         if not data.startswith(frames.PREFACE[: len(data)]):
-            if data.startswith(_METHODS_1):
+            if any(each.startswith(data[: len(each)]) for each in _METHODS_1):
+                if len(data) < len(_METHODS_1[0]):
+                    return 0
                 self._transport.write(_HTTP_1)
+                self._closing = True
+                return len(data)
+            self._transport.write(_GREETING)
             raise Violation(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 preface")
         if len(data) < size:
             return 0
         self._greeted = True
+        self._transport.write(_GREETING)  # not before: HTTP/1 could make nothing of it
         return size
 
     def _take_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
@@ -285,7 +323,7 @@ class Connection(asyncio.Protocol):
         if flags & frames.PADDED:
             payload = frames.unpadded(payload)
         if flags & frames.WITH_PRIORITY:
-            payload = frames.without_priority(payload, 0 if stream in self._calls else stream)
+            payload = frames.without_priority(payload, stream)
         self._block = (stream, flags, payload)
         if flags & frames.END_HEADERS:
             self._take_block()
@@ -342,8 +380,7 @@ class Connection(asyncio.Protocol):
         if flags & frames.ACK:
             return
         self.outbox.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        for name, value in frames.SETTING.iter_unpack(payload):
-            self.outbox.settle(name, value, list(self._calls.values()))
+        self.outbox.settle(frames.SETTING.iter_unpack(payload), list(self._calls.values()))
         if not self._settled:
             self._settled = True
             if self._waiting is not None:
@@ -379,6 +416,8 @@ class Connection(asyncio.Protocol):
         self._calls[stream] = call
         if last:
             call.check_length_at_end()
+        elif head.timeout_s is not None:
+            self._young.append(call)
         if not head.status:
             if (error := _refusal(head, method)) is not None:
                 call.half_closed = last
@@ -388,17 +427,44 @@ class Connection(asyncio.Protocol):
         if last:
             call.close()
 
-    def _reset(self, error: Violation) -> None:
-        """Ends one stream."""
-        self.outbox.put(frames.rst_stream(error.stream, error.code))
-        if (call := self._calls.get(error.stream)) is not None:
-            call.cut()
-            self._forget(call)
-
     def _end(self, error: Violation) -> None:
         """Ends the connection, saying why."""
         self._closing = True
-        self.outbox.put(frames.goaway(self._last, error.code, str(error)))
+        last = min(self._last, self._promised)
+        self.outbox.put(frames.goaway(last, error.code, str(error)))
+        self._cut_calls()
+
+    def _part(self) -> None:
+        """Closes once the peer has: bytes that were not read would take back what was said last."""
+        self._closing = True
+        if self._transport.is_closing() or self.outbox.closed:
+            return
+        self.outbox.flush()
+        self.outbox.closed = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = self.loop.call_later(_LAST_BYTES_S, self._transport.abort)
+        if not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.resume_reading()
+        if self._transport.get_write_buffer_size():
+            self._transport.set_write_buffer_limits(0)  # `resume_writing` tells when it is out
+        else:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        if self._transport.is_closing():
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has gone meanwhile
+            self._transport.abort()
+
+    def _cut_calls(self) -> None:
+        for call in list(self._calls.values()):
+            call.cut()
+        self._calls.clear()
 
     def _forget(self, call: Http2Call) -> None:
         self._calls.pop(call.number, None)
@@ -406,7 +472,7 @@ class Connection(asyncio.Protocol):
 
     def _close_if_done(self) -> None:
         if self._refusing and not self._calls:
-            self.loop.call_soon(self.cut)
+            self.loop.call_soon(self._part)
 
     def _numbered(self, stream: int, *, known: bool = False) -> None:
         """Refuses numbers that a client may not use, or, of those it must have, has not yet."""
@@ -417,9 +483,9 @@ class Connection(asyncio.Protocol):
 def _refusal(head: Head, method: Method | None) -> DomainError | None:
     """Why a call does not reach its handler, if it does not."""
     if method is None:
-        return MethodUnknown(head.path)
+        return MethodUnknown(head.path[:_REPEATED])
     if head.too_long:
         return MetadataTooLong(heads.MAX_HEAD_BYTES)
     if head.encoding not in ENCODINGS:
-        return CompressionUnknown(head.encoding)
+        return CompressionUnknown(head.encoding[:_REPEATED])
     return None

@@ -106,7 +106,11 @@ def unpadded(payload: bytes) -> bytes:
 
 def without_priority(payload: bytes, stream: int) -> bytes:
     """The payload of HEADERS without the priority that it begins with."""
-    check_priority(payload[:5], stream)
+    try:
+        check_priority(payload[:5], stream)
+    except Violation as error:
+        # Of the connection: the block is not read, and with it the table of the next is unknown.
+        raise Violation(error.code, str(error)) from error
     return payload[5:]
 
 

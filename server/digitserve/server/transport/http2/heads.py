@@ -30,6 +30,7 @@ _REMEMBERED_BYTES = 1024
 
 _CONTENT_TYPE = b"application/grpc"
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _VALUE_BREAKS = re.compile(rb"[\x00\r\n]")
@@ -132,7 +133,7 @@ def _head(pairs: list[tuple[bytes, bytes]], stream: int) -> Head:
     if not pseudo.get(b":path") or b":method" not in pseudo or b":scheme" not in pseudo:
         raise malformed(":method, :scheme or :path is missing")
     length = metadata.get("content-length")
-    if length is not None and not length.isdecimal():
+    if length is not None and not _LENGTH.fullmatch(length):
         raise malformed("content-length is no number")
     return Head(
         path=pseudo[b":path"].decode("latin-1"),

@@ -20,6 +20,10 @@ _WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 32, "deflate": zlib.MAX_WBITS | 32}
 ENCODINGS = ("identity", *_WINDOW_BITS)
 
 
+class Packed(bytes):
+    """A message that is compressed still: a few bytes may hold millions, so it waits as it came."""
+
+
 class MessageReader:
     """Takes the messages of one call out of its bytes.
 
@@ -42,7 +46,6 @@ class MessageReader:
 
         Raises:
             TooLong: if a message is longer than it may be.
-            NotPacked: if it cannot be unpacked.
         """
         # Mostly: one frame, one message.
         if not self._rest and len(data) >= PREFIX_BYTES and not data[0]:
@@ -54,23 +57,18 @@ class MessageReader:
         self._split()
         self.unfinished = len(self._rest)
 
-    def _split(self) -> None:
-        rest, at = self._rest, 0
-        try:
-            while len(rest) - at >= PREFIX_BYTES:
-                size = int.from_bytes(rest[at + 1 : at + PREFIX_BYTES], "big")
-                if size > self._most:
-                    raise TooLong(f"expected at most {self._most} bytes, got {size}")
-                end = at + PREFIX_BYTES + size
-                if end > len(rest):
-                    break
-                message = bytes(rest[at + PREFIX_BYTES : end])
-                at, packed = end, rest[at]
-                self._take(self._unpacked(message) if packed else message)
-        finally:
-            del rest[:at]
+    def whole(self) -> bool:
+        """Whether the last message was; asked once no more bytes come, and told once."""
+        breaks_off, self.unfinished = self.unfinished > 0, 0
+        return not breaks_off
 
-    def _unpacked(self, message: bytes) -> bytes:
+    def unpacked(self, message: Packed) -> bytes:
+        """What a compressed message holds.
+
+        Raises:
+            TooLong: if that is longer than it may be.
+            NotPacked: if it cannot be told.
+        """
         bits = _WINDOW_BITS.get(self._encoding)
         if bits is None:
             raise NotPacked(f"a compressed message, but grpc-encoding is {self._encoding!r}")
@@ -85,3 +83,19 @@ class MessageReader:
         if not inflater.eof:
             raise NotPacked(f"a message whose {self._encoding} breaks off")
         return unpacked
+
+    def _split(self) -> None:
+        rest, at = self._rest, 0
+        try:
+            while len(rest) - at >= PREFIX_BYTES:
+                size = int.from_bytes(rest[at + 1 : at + PREFIX_BYTES], "big")
+                if size > self._most:
+                    raise TooLong(f"expected at most {self._most} bytes, got {size}")
+                end = at + PREFIX_BYTES + size
+                if end > len(rest):
+                    break
+                message = bytes(rest[at + PREFIX_BYTES : end])
+                packed, at = rest[at], end
+                self._take(Packed(message) if packed else message)
+        finally:
+            del rest[:at]

@@ -7,6 +7,7 @@ What one turn of the event loop brings is written together.
 
 import asyncio
 import struct
+from collections.abc import Iterable
 from typing import Protocol
 
 from digitserve.server.transport.http2 import frames
@@ -56,6 +57,8 @@ class Outbox:
         window: how many bytes the peer takes, over all calls.
         initial: how many it takes of a new call.
         paused: whether the socket takes nothing more for now.
+        closed: whether nothing more may be written.
+        waiting: bytes that wait for a window, over all calls.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -66,7 +69,8 @@ class Outbox:
         self._frame_size = frames.DEFAULT_FRAME_SIZE
         self._flushing = False
         self.window = self.initial = frames.DEFAULT_WINDOW
-        self.paused = False
+        self.paused = self.closed = False
+        self.waiting = 0
 
     def put(self, data: bytes) -> None:
         """Sends frames that no window holds back."""
@@ -88,6 +92,7 @@ class Outbox:
             return
         call.unsent += _PREFIX.pack(0, len(message))
         call.unsent += message
+        self.waiting += size
         self._pump(call)
 
     def answer(self, call: Sender, message: bytes) -> None:
@@ -100,6 +105,7 @@ class Outbox:
         call.begun = True
         self._frames.append(frame(frames.HEADERS, frames.END_HEADERS, call.number, block))
         call.unsent += body
+        self.waiting += len(body)
         self._pump(call)
 
     def end(self, call: Sender, block: bytes) -> None:
@@ -116,6 +122,7 @@ class Outbox:
 
     def forget(self, call: Sender) -> None:
         """Sends nothing more of a call."""
+        self.waiting -= len(call.unsent)
         call.unsent.clear()
         self._blocked.pop(call, None)
 
@@ -125,6 +132,8 @@ class Outbox:
         if self.window > frames.LARGEST_WINDOW:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "a window over 2^31 - 1")
         for call in list(self._blocked):
+            if self.window <= 0:
+                break
             self._pump(call)
 
     def open_call(self, call: Sender, more: int) -> None:
@@ -135,23 +144,17 @@ class Outbox:
         if call.unsent:
             self._pump(call)
 
-    def settle(self, name: int, value: int, calls: "list[Sender]") -> None:
-        """Takes a setting of the peer's."""
-        if name == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.LARGEST_WINDOW:
-                raise Violation(ErrorCode.FLOW_CONTROL_ERROR, f"INITIAL_WINDOW_SIZE of {value}")
-            more, self.initial = value - self.initial, value
+    def settle(self, values: Iterable[tuple[int, int]], calls: "list[Sender]") -> None:
+        """Takes the settings of a frame.  Thousands may fit one; the calls are gone over once."""
+        before = self.initial
+        for name, value in values:
+            self._set(name, value)
+        if self.initial != before:
             for call in calls:
                 try:
-                    self.open_call(call, more)
+                    self.open_call(call, self.initial - before)
                 except Violation as error:
                     raise Violation(error.code, str(error)) from error
-        elif name == frames.MAX_FRAME_SIZE:
-            if not frames.DEFAULT_FRAME_SIZE <= value <= frames.LARGEST_FRAME_SIZE:
-                raise Violation(ErrorCode.PROTOCOL_ERROR, f"MAX_FRAME_SIZE of {value}")
-            self._frame_size = value
-        elif name == frames.ENABLE_PUSH and value > 1:
-            raise Violation(ErrorCode.PROTOCOL_ERROR, f"ENABLE_PUSH of {value}")
 
     def flush_soon(self) -> None:
         """Writes at the end of this turn of the event loop, unless somebody is about to."""
@@ -169,8 +172,20 @@ class Outbox:
         if self._frames:
             data = b"".join(self._frames)
             self._frames.clear()
-            if not self._transport.is_closing():
+            if not self.closed and not self._transport.is_closing():
                 self._transport.write(data)
+
+    def _set(self, name: int, value: int) -> None:
+        if name == frames.INITIAL_WINDOW_SIZE:
+            if value > frames.LARGEST_WINDOW:
+                raise Violation(ErrorCode.FLOW_CONTROL_ERROR, f"INITIAL_WINDOW_SIZE of {value}")
+            self.initial = value
+        elif name == frames.MAX_FRAME_SIZE:
+            if not frames.DEFAULT_FRAME_SIZE <= value <= frames.LARGEST_FRAME_SIZE:
+                raise Violation(ErrorCode.PROTOCOL_ERROR, f"MAX_FRAME_SIZE of {value}")
+            self._frame_size = value
+        elif name == frames.ENABLE_PUSH and value > 1:
+            raise Violation(ErrorCode.PROTOCOL_ERROR, f"ENABLE_PUSH of {value}")
 
     def _begin(self, call: Sender) -> None:
         call.begun = True
@@ -191,6 +206,7 @@ class Outbox:
             del unsent[:size]
             call.window -= size
             self.window -= size
+            self.waiting -= size
         self._blocked.pop(call, None)
         self.flush_soon()
         if call.bare:

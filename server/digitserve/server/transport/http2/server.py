@@ -29,6 +29,7 @@ class Http2Server:
         handlers: what runs it.
         connections: the open ones.
         max_message_bytes: bytes in one message.
+        stopping: whether nobody is let in any more.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Http2Server:
         self.handlers = Handlers(drain)
         self.connections: set[Connection] = set()
         self.max_message_bytes = max_message_bytes
+        self.stopping = False
         self._tls = tls
         self._socket_mode = socket_mode
         self._listeners: list[asyncio.Server] = []
@@ -93,6 +95,7 @@ class Http2Server:
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Refuses what is new, waits so many seconds for what is open, and cuts the rest."""
+        self.stopping = True
         for listener in self._listeners:
             listener.close()
         for connection in list(self.connections):
@@ -121,12 +124,14 @@ class Http2Server:
         made: socket.socket = transport.get_extra_info("socket")
         if made.family == socket.AF_UNIX:
             return "unix:", ""
+        if (name := transport.get_extra_info("peername")) is None:
+            return "", ""  # gone already
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE.items():
             if (number := getattr(socket, option, None)) is not None:
                 made.setsockopt(socket.IPPROTO_TCP, number, value)
-        host, port, *_ = transport.get_extra_info("peername")
+        host, port, *_ = name
         peer = f"ipv6:[{host}]:{port}" if made.family == socket.AF_INET6 else f"ipv4:{host}:{port}"
         return peer, certificate_name(transport.get_extra_info("peercert"))
 
