@@ -61,7 +61,7 @@ def _unary(
 
     async def unary(data: bytes, call: Call) -> Response:
         begun = clock()
-        facts = watch.begin(call) if tells else None
+        facts = watch.begin(call, begun) if tells else None
         try:
             try:
                 request = parse(data)
@@ -70,7 +70,7 @@ def _unary(
             response = await handle(request, call)
         except BaseException as error:
             see(clock() - begun)
-            watch.failed(error, call, facts)
+            watch.failed(error, call, begun, facts)
             raise
         see(clock() - begun)
         if facts is not None:
@@ -84,13 +84,14 @@ def _stream(
     handle: Callable[[StreamCall], Coroutine[Any, Any, None]], watch: "_Watch"
 ) -> Callable[[StreamCall], Coroutine[Any, Any, None]]:
     async def stream(call: StreamCall) -> None:
+        begun = time.monotonic()
         watch.calls.opened += 1
-        facts = watch.begin(call) if watch.tells else None
+        facts = watch.begin(call, begun) if watch.tells else None
         try:
             await handle(call)
         except BaseException as error:
             watch.calls.closed += 1
-            watch.failed(error, call, facts)
+            watch.failed(error, call, begun, facts)
             raise
         watch.calls.closed += 1
         if facts is not None:
@@ -109,26 +110,35 @@ class _Watch:
         self.seconds = calls.seconds
         self.tells = bool(observer.tellers)
 
-    def begin(self, call: Call) -> Facts:
-        facts = Facts(self._name, call, streams=self.seconds is None, begun=time.monotonic())
-        # Never taken back: a call may end in another context than it began in.
-        CURRENT.set(facts)
-        for teller in self._tellers:
+    def begin(self, call: Call, begun: float) -> Facts | None:
+        """Gathers the facts of a call that somebody wants; of a stream always: its frames may fail."""
+        wanted = [teller for teller in self._tellers if teller.wants(call)]
+        if not wanted and self.seconds is not None:
+            CURRENT.set(None)
+            return None
+        facts = self._facts(call, begun)
+        for teller in wanted:
             teller.began(facts)
         return facts
 
-    def failed(self, error: BaseException, call: Call, facts: Facts | None) -> None:
+    def failed(self, error: BaseException, call: Call, begun: float, facts: Facts | None) -> None:
         code, reason = _seen(error, call)
         self.calls.failed[code] += 1
         self._reasons["call", reason] += 1
-        if facts is not None:
-            self.tell(facts, code, reason)
+        if self.tells:
+            self.tell(facts or self._facts(call, begun), code, reason)
 
     def tell(self, facts: Facts, code: str = OK, reason: str = "") -> None:
         facts.code, facts.reason = code, reason
         facts.seconds = time.monotonic() - facts.begun
         for teller in self._tellers:
             teller.ended(facts)
+
+    def _facts(self, call: Call, begun: float) -> Facts:
+        facts = Facts(self._name, call, streams=self.seconds is None, begun=begun)
+        # Never taken back: a call may end in another context than it began in.
+        CURRENT.set(facts)
+        return facts
 
 
 def _seen(error: BaseException, call: Call) -> tuple[str, str]:
