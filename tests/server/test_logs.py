@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitserve.server.observe.facts import CURRENT, Facts
-from digitserve.server.observe.logs import CallLog, Lines, struck
+from digitserve.server.observe.logs import FORMS, CallLog, Lines, struck
 from digitserve.v1 import digits_pb2
 from support.calls import Nobody
 from support.engines import BrokenEngine, InkEngine, image_of
@@ -161,6 +163,25 @@ def test_a_line_stays_one_line(message: str, name: str) -> None:
     line = Lines(as_json=True).format(record)
     assert len(line.splitlines()) == 1
     assert json.loads(line)["identity"] == struck(name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_servers_own_lines_have_the_same_form(form: str) -> None:
+    """On stderr; of libraries only warnings."""
+    code = (
+        "import logging; from digitserve.server.observe.logs import set_up_logs\n"
+        f"set_up_logs({form!r})\n"
+        "logging.getLogger('digitserve.server.app').info('metrics at %s', 'x')\n"
+        "logging.getLogger('else').info('chatter')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    if form == "json":
+        assert json.loads(line)["message"] == "metrics at x"
+    else:
+        assert line.endswith(" INFO digitserve.server.app: metrics at x")
 
 
 def test_a_flood_is_not_written_line_by_line() -> None:

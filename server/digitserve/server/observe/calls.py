@@ -111,7 +111,7 @@ class _Watch:
         self.tells = bool(observer.tellers)
 
     def begin(self, call: Call, begun: float) -> Facts | None:
-        """Gathers the facts of a call that somebody wants; of a stream always: its frames may fail."""
+        """Gathers the facts of a call that somebody wants; of any stream: its frames may fail."""
         wanted = [teller for teller in self._tellers if teller.wants(call)]
         if not wanted and self.seconds is not None:
             CURRENT.set(None)
