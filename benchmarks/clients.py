@@ -18,7 +18,7 @@ async def async_rate(address: str, pictures: list[bytes], kind: str, seconds: fl
     """Predictions a second of one event loop, checked against the first answers."""
     async with AsyncDigitClient(address) as client, client.pipeline() as pipeline:
         predict = pipeline.predict if kind == "ours" else client.predict
-        right = await client.predict_batch(pictures)
+        right = [await client.predict(each) for each in pictures]
         end = time.perf_counter() + seconds
 
         async def caller(at: int) -> int:
@@ -49,7 +49,7 @@ def thread_rate(address: str, pictures: list[bytes], kind: str, seconds: float) 
     """The same of 64 threads."""
     with DigitClient(address) as client, client.pipeline() as pipeline:
         predict = pipeline.predict if kind == "ours" else client.predict
-        right = client.predict_batch(pictures)
+        right = [client.predict(each) for each in pictures]
         counts = [0] * CALLERS
         wrong: list[int] = []
         begun = time.perf_counter()

@@ -7,6 +7,7 @@ that, speaks plain text only, and stops at the first wrong answer.
 """
 
 import socket
+import ssl
 import struct
 import time
 from collections import deque
@@ -33,6 +34,14 @@ class Exchange:
 
     message: bytes
     answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to be let in: by TLS, and by what is said in the metadata `authorization`."""
+
+    tls: ssl.SSLContext | None = None
+    token: str = ""
 
 
 @dataclass(slots=True)
@@ -70,10 +79,13 @@ class _Stream:
 class Connection:
     """One connection to one server, for one load: idle, it would not answer the server's pings."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: Access | None = None) -> None:
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._token = access.token if access else ""
+        if access and access.tls:
+            self._socket = access.tls.wrap_socket(self._socket, server_hostname=host)
         self._authority = address.encode()
         self._out = bytearray(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         wide = struct.pack(">HI", _INITIAL_WINDOW_SIZE, _LARGEST_WINDOW)
@@ -170,11 +182,14 @@ class Connection:
         """HPACK (RFC 7541): static names and literal values only."""
         path = (SERVICE + method).encode()
         kind = b"application/grpc"
-        return b"\x83\x86\x04%c%b\x01%c%b\x0f\x10%c%b\x00\x02te\x08trailers" % (
+        block = b"\x83\x86\x04%c%b\x01%c%b\x0f\x10%c%b\x00\x02te\x08trailers" % (
             *(len(path), path),
             *(len(self._authority), self._authority),
             *(len(kind), kind),
         )
+        if self._token:
+            block += b"\x0f\x08%c%b" % (len(self._token), self._token.encode())
+        return block
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         self._out += struct.pack(">IBI", len(payload) << 8 | kind, flags, stream) + payload

@@ -1,17 +1,22 @@
 """What each option costs: server CPU for a call with it, to the same without."""
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.http2 import Exchange, Tally
+from benchmarks.http2 import Access, Exchange, Tally
 from benchmarks.rows import Row
 from benchmarks.subjects import Subject, images, subject_of
+from digitserve.server.guard.tokens import make_token
 from digitserve.v1 import digits_pb2
 from support.command import Command, started
+from support.keys import Authority
 
 _SLICE_S = 0.4
 _CALLERS = 16
@@ -29,17 +34,21 @@ def option_rows() -> Iterator[list[Row]]:
     pictures = images()
     with ExitStack() as stack:
 
+        def command(settings: dict[str, object]) -> Command:
+            return stack.enter_context(started("benchmarks.variant", json.dumps(settings)))
+
         def up(settings: dict[str, object]) -> Subject:
-            command: Command = stack.enter_context(
-                started("benchmarks.variant", json.dumps(settings))
-            )
-            return subject_of(command, "ours", pictures)
+            return subject_of(command(settings), "ours", pictures)
 
         plain, again = up({}), up({})
         rows = [
             _row(name, {"reference": plain, "again": again, "ours": up(settings)})
             for name, settings in _SETTINGS.items()
         ]
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        for name, (settings, access) in _secured(folder).items():
+            secured = Subject(command(settings), plain.questions, access)
+            rows.append(_row(name, {"reference": plain, "again": again, "ours": secured}))
         for name, request in _requests(pictures[0]).items():
             exchange = [Exchange(request.SerializeToString(), b"\x10\x01")]
             rows.append(_asked_row(name, plain, again, exchange))
@@ -69,6 +78,23 @@ def _asked_row(name: str, plain: Subject, again: Subject, exchange: list[Exchang
         return subject.cpu_us(load)
 
     return Row(name, "µs", measure, at_most=True)
+
+
+def _secured(folder: Path) -> dict[str, tuple[dict[str, object], Access]]:
+    """Servers that are reached in other ways, and how."""
+    ours = Authority("benchmark", folder)
+    cert, key = ours.issue("server", "localhost")
+    trusted = ssl.create_default_context(cafile=str(ours.path))
+    trusted.set_alpn_protocols(["h2"])
+    trusted.check_hostname = False  # it is called by its number
+    tokens, made = folder / "tokens.json", make_token()
+    entry = {"id": made.id, "sha256": made.sha256, "name": "benchmark", "scopes": ["predict"]}
+    tokens.write_text(json.dumps({"tokens": [entry]}), encoding="utf-8")
+    tokens.chmod(0o600)
+    return {
+        "TLS": ({"tls_cert": str(cert), "tls_key": str(key)}, Access(trusted)),
+        "a token": ({"tokens": str(tokens)}, Access(token=f"Bearer {made.token}")),
+    }
 
 
 def _requests(pixels: bytes) -> dict[str, digits_pb2.PredictRequest]:

@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 
 from benchmarks.echo import PREDICTION
-from benchmarks.http2 import Connection, Exchange, Tally
+from benchmarks.http2 import Access, Connection, Exchange, Tally
 from digitserve.v1 import digits_pb2, digits_pb2_grpc
 from support.command import Command, server_command, started
 from support.mnist import find_mnist
@@ -61,6 +61,7 @@ class Subject:
 
     command: Command
     questions: Questions
+    access: Access | None = None
 
     def unary(self, callers: int, seconds: float, images: int = 1) -> Tally:
         """Closed loop of unary calls."""
@@ -69,13 +70,13 @@ class Subject:
 
     def frames(self, streams: int, seconds: float, in_flight: int = 64) -> Tally:
         """Streams that are never short of frames."""
-        with Connection(self.command.address) as connection:
+        with Connection(self.command.address, self.access) as connection:
             asked = self.questions.frame
             return connection.streams("StreamPredict", asked, streams, in_flight, seconds)
 
     def asked(self, exchanges: list[Exchange], callers: int, seconds: float) -> Tally:
         """Closed loop of these unary calls."""
-        with Connection(self.command.address) as connection:
+        with Connection(self.command.address, self.access) as connection:
             return connection.unary("Predict", exchanges, callers, seconds)
 
     def cpu_us(self, load: Callable[[], Tally]) -> float:

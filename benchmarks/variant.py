@@ -6,16 +6,20 @@ JSON: fields of `Config`, and `"loop": "asyncio"` to do without uvloop.
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 from benchmarks.subjects import MODEL
 from digitserve.server.__main__ import loop_factory
 from digitserve.server.app import Server
 from digitserve.server.config import Config
 
+_PATHS = {"tls_cert", "tls_key", "tokens"}
+
 
 async def serve(settings: dict[str, object]) -> None:
     """Serves until it is killed."""
-    config = Config(addresses=("127.0.0.1:0",), models=MODEL.parent, **settings)  # type: ignore[arg-type]
+    paths = {name: Path(str(settings[name])) for name in _PATHS & set(settings)}
+    config = Config(addresses=("127.0.0.1:0",), models=MODEL.parent, **settings | paths)  # type: ignore[arg-type]
     server = Server(config)
     (address,) = await server.start()
     print(f"serving on {address}", flush=True)

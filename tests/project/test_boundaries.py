@@ -57,10 +57,10 @@ def test_only_one_module_of_the_server_knows_tensorflow() -> None:
 
 
 def test_services_do_not_know_their_transport() -> None:
-    """Nor does the engine, nor the codec, nor whoever gives turns, nor whoever watches."""
+    """Nor does the engine, nor the codec, nor whoever gives turns, guards or watches."""
     server = PARTS["server"]
-    rooms = ("services", "engines", "observe")
-    innocent = [path for room in rooms for path in server.glob(f"{room}/*.py")]
+    folders = ("services", "engines", "guard", "observe")
+    innocent = [path for folder in folders for path in server.glob(f"{folder}/*.py")]
     for path in (*innocent, server / "codec.py", server / "turns.py"):
         assert not knows(path, "grpc"), path.name
         assert not knows(path, "digitserve.server.transport"), path.name

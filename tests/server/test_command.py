@@ -6,12 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
 from click.testing import CliRunner
 
 from digitserve.client import DigitClient, Health, Unavailable
 from digitserve.server.__main__ import main
-from support.command import failed_command, server_command
+from digitserve.server.config import KNOBS
+from digitserve.server.knobs import shown
+from digitserve.server.versions.loading import BUNDLED
+from digitserve.v1 import models_pb2, models_pb2_grpc
+from support.command import failed_command, server_command, started
 from support.drain import drained_stream
 
 
@@ -20,6 +25,66 @@ def test_help_tells_the_options_and_exit_codes() -> None:
     said = CliRunner().invoke(main, ["--help"]).output
     assert "--models" in said
     assert "Exit codes:" in said
+    assert "  config  Shows every field" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--grce", "3"], "--grce: no such flag; did you mean --grace?"),
+        (["config", "--grce", "3"], "--grce: no such flag; did you mean --grace?"),
+        (
+            ["--no-model-contrl"],
+            "--no-model-contrl: no such flag; did you mean --no-model-control?",
+        ),
+        (["--xyz"], "--xyz: no such flag"),
+        (["confg"], "confg: no such command; did you mean config?"),
+        (["config", "all"], "Got unexpected extra argument (all)"),
+        (["--grace"], "Option '--grace' requires an argument."),
+    ],
+)
+def test_wrong_usage_takes_one_line(arguments: list[str], told: str) -> None:
+    """With what was probably meant."""
+    assert failed_command(*arguments) == (2, f"digitserve-server: {told}\n")
+
+
+def test_a_file_and_variables_fill_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without a flag; what Kubernetes sets by itself is told in a line, and does no harm."""
+    (tmp_path / "server.toml").write_text(
+        f"addresses = ['127.0.0.1:0']\nmodels = '{BUNDLED / '1'}'\nmax_images = 7\n"
+    )
+    monkeypatch.setenv("DIGITSERVE_SERVER_CONFIG", str(tmp_path / "server.toml"))
+    monkeypatch.setenv("DIGITSERVE_SERVER_MAX_IN_FLIGHT_FRAMES", "8")
+    monkeypatch.setenv("DIGITSERVE_SERVER_SERVICE_HOST", "10.0.0.1")
+    with (
+        started("digitserve.server") as command,
+        grpc.insecure_channel(command.address) as channel,
+    ):
+        stub = models_pb2_grpc.ModelServiceStub(channel)
+        limits = stub.GetLimits(models_pb2.GetLimitsRequest(), wait_for_ready=True)
+    assert (limits.max_images, limits.max_in_flight_frames) == (7, 8)
+    (warned,) = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
+    assert warned.endswith("DIGITSERVE_SERVER_SERVICE_HOST: no such variable, ignored")
+
+
+def test_config_shows_what_would_hold(tmp_path: Path) -> None:
+    """A line for each field: its value, who said it and, if asked, what it is."""
+    path = tmp_path / "server.toml"
+    path.write_text("turn_ms = 12.5\naddresses = ['a:1', 'b:1']")
+    done = CliRunner().invoke(main, ["--config", str(path), "config", "--metrics", "c:1"])
+    head, *rows = done.output.splitlines()
+    assert head.split() == ["field", "value", "from"]
+    assert {row.split()[0]: row.split()[1:] for row in rows} == {
+        name: [shown(knob.default), "default"] for name, knob in KNOBS.items()
+    } | {
+        "addresses": ["a:1,b:1", str(path)],
+        "turn_ms": ["12.5", str(path)],
+        "metrics": ["c:1", "--metrics"],
+    }
+    said = CliRunner().invoke(main, ["config", "--describe"]).output
+    assert "images in one message.\n" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -70,11 +135,15 @@ def test_a_port_that_is_taken_is_refused(host: str) -> None:
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A word, a port out of range, and a file in the socket's place."""
+    """A word and a port out of range are wrong usage; a file may stand in the socket's place."""
     (tmp_path / "file").touch()
-    for address in ("nonsense", "127.0.0.1:99999", f"unix:{tmp_path / 'file'}"):
+    for address, refused in (
+        ("nonsense", 2),
+        ("127.0.0.1:99999", 2),
+        (f"unix:{tmp_path / 'file'}", 3),
+    ):
         code, said = failed_command("--address", address)
-        assert (code, said.count("\n")) == (3, 1)
+        assert (code, said.count("\n")) == (refused, 1)
         assert said.startswith("digitserve-server: ")
 
 

@@ -194,10 +194,15 @@ def test_bad_frames_that_share_a_turn_are_one_failure() -> None:
     versions = [*versions_of(InkEngine()), *versions_of(engine, inline=False)]
     versions[0].number, versions[1].number = 3, 4
     with serving(versions=versions) as up, up.digits() as stub:
-        frames = [frame(image_of(digit)) for digit in (1, 255, 255)]
-        call = stub.StreamPredict(iter(frames), timeout=60)
+
+        def frames() -> Iterator[digits_pb2.StreamPredictRequest]:
+            yield frame(image_of(1))
+            assert engine.entered.wait(timeout=60)  # its turn is its own
+            yield from (frame(image_of(255)), frame(image_of(255)))
+
+        call = stub.StreamPredict(frames(), timeout=60)
         assert engine.entered.wait(timeout=60)
-        while sum(stream.messages for stream in up.server.streams) < len(frames):
+        while sum(stream.messages for stream in up.server.streams) < 3:
             up.tasks()
         engine.go.set()
         outcomes = [reply.WhichOneof("outcome") for reply in call]

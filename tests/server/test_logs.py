@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from digitserve.server.observe.logs import FORMS, CallLog, Lines, struck
 from digitserve.v1 import digits_pb2
 from support.calls import Nobody
 from support.engines import BrokenEngine, InkEngine, image_of
+from support.guarded import Tokens, bearer
 from support.serving import TEST_CONFIG, serving, versions_of
 from support.talk import Talking, frame
 
@@ -102,6 +104,34 @@ def test_failures_alone_can_be_told() -> None:
     assert (wrong["level"], wrong["code"]) == ("WARNING", "INVALID_ARGUMENT")
     assert (broken["level"], broken["code"], broken["reason"]) == ("ERROR", "INTERNAL", "INTERNAL")
     assert trace["call"] == broken["call"] != wrong["call"]
+
+
+@pytest.mark.parametrize("told", ["failures", "all"])
+def test_a_line_says_who_called(told: str, tmp_path: Path) -> None:
+    """By the name of his credential; of who has none, nobody's, whoever called before him."""
+    tokens = Tokens(tmp_path)
+    metadata = bearer(tokens.add("alice"))
+    config = replace(TEST_CONFIG, log_calls=told, tokens=tokens.path)
+    wrong = digits_pb2.PredictRequest(pixels=b"?")
+
+    async def script(up: Any) -> None:
+        async with Talking(up) as talking:
+            talk = talking.talk(metadata=metadata)
+            await talk.say(frame(b"?"))
+            await talk.end()
+
+    with written() as lines, serving(config, versions_of(InkEngine())) as up:
+        with up.digits() as stub:
+            for shown in (metadata, None):
+                with pytest.raises(grpc.RpcError):
+                    stub.Predict(wrong, metadata=shown)
+        asyncio.run(script(up))
+        said = calls_in(lines)
+    assert [(each["code"], each.get("identity")) for each in said] == [
+        ("INVALID_ARGUMENT", "alice"),
+        ("UNAUTHENTICATED", None),
+        ("OK", "alice"),
+    ]
 
 
 def test_no_call_is_told_unless_it_was_asked_for() -> None:

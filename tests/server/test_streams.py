@@ -252,3 +252,15 @@ def test_a_vanished_caller_leaves_no_task_behind(serving: Serving) -> None:
         if serving.tasks() <= before and not serving.server.streams:
             return
     pytest.fail(f"{serving.tasks() - before} tasks, {len(serving.server.streams)} streams left")
+
+
+def test_a_message_over_the_limit_ends_its_stream_and_leaves_no_task() -> None:
+    """Its length alone tells: the rest is not waited for."""
+    with serving(versions=versions_of(InkEngine())) as up, up.channel() as channel:
+        before = up.tasks()
+        call: Any = channel.stream_stream("/digitserve.v1.DigitService/StreamPredict")
+        with pytest.raises(grpc.RpcError) as raised:
+            list(call(iter([bytes(5 * 1024 * 1024)]), timeout=60))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        while up.tasks() > before or up.server.streams:
+            pass

@@ -7,6 +7,7 @@ with DigitClient("127.0.0.1:50051") as client:
     client.models.promote(2)                            # which version answers
 """
 
+from digitserve.client._access import Tls
 from digitserve.client._aio import AsyncDigitClient, AsyncStream
 from digitserve.client._models import AsyncModels, Models
 from digitserve.client._pipeline import AsyncPipeline, Pipeline
@@ -25,6 +26,7 @@ from digitserve.client.errors import (
     PermissionDenied,
     ResourceExhausted,
     StreamEnded,
+    TokenError,
     Unauthenticated,
     Unavailable,
     Unimplemented,
@@ -78,6 +80,8 @@ __all__ = [
     "Skipped",
     "Stream",
     "StreamEnded",
+    "Tls",
+    "TokenError",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -8,6 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
+from digitserve.client._access import Tls, Token, access
 from digitserve.client._asking import AsyncAsking
 from digitserve.client._closing import AsyncClosing
 from digitserve.client._ledger import Ledger
@@ -15,7 +16,7 @@ from digitserve.client._models import AsyncModels
 from digitserve.client._patience import Patience
 from digitserve.client._pipeline import AsyncPipeline
 from digitserve.client._pixels import Image, Pixels, many_images, one_image
-from digitserve.client.errors import CallError
+from digitserve.client.errors import CallError, unless_expired
 from digitserve.client.types import Delivery, Frame, Health, Outcome, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -37,10 +38,22 @@ class AsyncDigitClient(AsyncClosing):
         timeout: float | None = _channel.DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
         key: str | None = None,
+        token: Token | None = None,
+        tls: Tls | bool = False,
+        token_in_plain_text: bool = False,
     ) -> None:
         """Makes a client; connects at the first call.  Takes what `DigitClient` takes."""
         self._timeout = timeout
-        self._servers = _channel.Servers(address, credentials, key, grpc.aio)
+        names = _channel.names_of(address)
+        admitted = access(
+            names,
+            credentials=credentials,
+            tls=tls,
+            key=key,
+            token=token,
+            token_in_plain_text=token_in_plain_text,
+        )
+        self._servers = _channel.Servers(names, admitted, grpc.aio)
         self._ask = AsyncAsking(self._servers, timeout)
         self.models = AsyncModels(self._ask)
 
@@ -241,6 +254,8 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         """
         if self._ledger.superseded:
             return  # the call can wait; their reader goes on with these
+        if self._ledger.heard:
+            cause = unless_expired(cause)
         if cause is None and self._exhausted and self._ledger.settled:
             await self.close()
             raise self._source_error or StopAsyncIteration

@@ -1,14 +1,13 @@
 """The channels of a client: what gRPC has to be told, and which of several servers is asked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import grpc
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from digitserve.client._access import Access, Metadata, is_local
 from digitserve.v1.digits_pb2_grpc import DigitServiceStub
 from digitserve.v1.models_pb2_grpc import ModelServiceStub
 
@@ -18,8 +17,6 @@ DEFAULT_TIMEOUT = 10.0
 # A message of the most images that a server takes, as float32, and something around it.
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
-# The metadata by which a server tells who is its canary's.
-_KEY = "digitserve-key"
 _STREAM_PREDICT = "/digitserve.v1.DigitService/StreamPredict"
 
 _SERVICE_CONFIG = {
@@ -70,25 +67,15 @@ class Server:
 class Servers:
     """The addresses of one client, and which of them is asked now."""
 
-    def __init__(
-        self,
-        addresses: str | Sequence[str],
-        credentials: grpc.ChannelCredentials | None,
-        key: str | None,
-        framework: Any,
-    ) -> None:
+    def __init__(self, addresses: Sequence[str], access: Access, framework: Any) -> None:
         """Makes a channel for each address; they connect when they are used.
 
         Args:
             addresses: one or several.
-            credentials: for TLS; None: plain text.
-            key: what the caller calls itself; None: nothing.
+            access: how to be let in.
             framework: `grpc` or `grpc.aio`.
         """
-        names = [addresses] if isinstance(addresses, str) else list(addresses)
-        if not names:
-            raise ValueError("expected at least one address, got none")
-        self.all = [self._connect(name, credentials, key, framework) for name in names]
+        self.all = [_connect(address, access, framework) for address in addresses]
         self._at = 0
 
     @property
@@ -101,19 +88,41 @@ class Servers:
         if server is self.now:
             self._at = (self._at + 1) % len(self.all)
 
-    @staticmethod
-    def _connect(
-        name: str, credentials: grpc.ChannelCredentials | None, key: str | None, framework: Any
-    ) -> Server:
-        channel = (
-            framework.insecure_channel(name, OPTIONS)
-            if credentials is None
-            else framework.secure_channel(name, credentials, OPTIONS)
-        )
-        digits, streams = DigitServiceStub(channel), channel.stream_stream(_STREAM_PREDICT)
-        if key is not None:
-            named = ((_KEY, key),)
-            digits.Predict = partial(digits.Predict, metadata=named)
-            digits.StreamPredict = partial(digits.StreamPredict, metadata=named)
-            streams = partial(streams, metadata=named)
-        return Server(channel, digits, ModelServiceStub(channel), HealthStub(channel), streams)
+
+def names_of(addresses: str | Sequence[str]) -> list[str]:
+    """One address or several, as several.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    names = [addresses] if isinstance(addresses, str) else list(addresses)
+    if not names:
+        raise ValueError("expected at least one address, got none")
+    return names
+
+
+def _connect(address: str, access: Access, framework: Any) -> Server:
+    # What is sent to this machine is not to leave it by way of a proxy.
+    direct = [("grpc.enable_http_proxy", 0)] if is_local(address) else []
+    channel = (
+        framework.insecure_channel(address, [*OPTIONS, *direct])
+        if access.credentials is None
+        else framework.secure_channel(address, access.credentials, OPTIONS)
+    )
+    digits, streams = DigitServiceStub(channel), channel.stream_stream(_STREAM_PREDICT)
+    models, health = ModelServiceStub(channel), HealthStub(channel)
+    if (metadata := access.metadata) is not None:
+        streams = _telling(streams, metadata)
+        for stub in (digits, models, health):
+            for name, method in vars(stub).items():
+                setattr(stub, name, _telling(method, metadata))
+    return Server(channel, digits, models, health, streams)
+
+
+def _telling(method: Any, metadata: Callable[[], Metadata]) -> Any:
+    """The method, which is told the metadata of that moment at each call."""
+
+    def told(*arguments: Any, **options: Any) -> Any:
+        return method(*arguments, metadata=metadata(), **options)
+
+    return told

@@ -20,9 +20,14 @@ from typing import Any
 
 import grpc
 
-from digitserve.client import _channel, _messages
+from digitserve.client import _channel, _messages, _records
 from digitserve.client._patience import Patience
-from digitserve.client.errors import CallError, DeadlineExceeded, Internal
+from digitserve.client.errors import (
+    CallError,
+    DeadlineExceeded,
+    Internal,
+    unless_expired,
+)
 from digitserve.client.types import Failed, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -174,15 +179,11 @@ class Lane:
         try:
             while (data := await call.read()) is not grpc.aio.EOF:
                 self._heard = True
-                response = digits_pb2.StreamPredictResponse.FromString(data)
-                if response.HasField("notice"):
-                    self._draining = True
-                else:
-                    self._settle(response, self._sent.popleft())
-                    self._patience.rested()
+                self._take(data)
                 self._changed.set()
         except grpc.aio.AioRpcError as error:
-            return CallError.from_rpc_error(error)
+            cause = CallError.from_rpc_error(error)
+            return unless_expired(cause) if self._heard else cause
         return None
 
     # --- asks --------------------------------------------------------------------------------
@@ -202,6 +203,19 @@ class Lane:
             if ask.alone:
                 break
         return asks
+
+    def _take(self, data: bytes) -> None:
+        """Takes what the server says."""
+        if self._sent and (told := _records.predictions(data, len(self._sent[0]))) is not None:
+            for ask, prediction in zip(self._sent.popleft(), told, strict=True):
+                ask.answer(prediction)
+        else:
+            response = digits_pb2.StreamPredictResponse.FromString(data)
+            if response.HasField("notice"):
+                self._draining = True
+                return
+            self._settle(response, self._sent.popleft())
+        self._patience.rested()
 
     def _settle(self, response: digits_pb2.StreamPredictResponse, asks: list[Ask]) -> None:
         if response.HasField("predicted"):

@@ -105,15 +105,15 @@ def _is_array(images: object) -> bool:
 
 
 def _view(image: object) -> tuple[memoryview, str]:
-    if not isinstance(image, bytes | bytearray | memoryview) and hasattr(image, "__array__"):
-        image = image.__array__()
     try:
         view = memoryview(image)  # type: ignore[arg-type]  # what cannot is told so
     except TypeError:
-        raise InvalidImage(
-            f"expected a buffer of 28x28 pixels, got {type(image).__name__}"
-        ) from None
-    kind = _KINDS.get(view.format.lstrip("@=<|"))
+        if not hasattr(image, "__array__"):
+            raise InvalidImage(
+                f"expected a buffer of 28x28 pixels, got {type(image).__name__}"
+            ) from None
+        view = memoryview(image.__array__())
+    kind = _KINDS.get(view.format) or _KINDS.get(view.format.lstrip("@=<|"))
     if kind is None:
         raise InvalidImage(f"expected uint8 or float pixels, got the format {view.format!r}")
     return view, kind

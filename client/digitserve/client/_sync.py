@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
+from digitserve.client._access import Tls, Token, access
 from digitserve.client._asking import Asking
 from digitserve.client._closing import Closing
 from digitserve.client._ledger import Ledger
@@ -16,7 +17,7 @@ from digitserve.client._models import Models
 from digitserve.client._patience import Patience
 from digitserve.client._pipeline import Pipeline
 from digitserve.client._pixels import Image, Pixels, many_images, one_image
-from digitserve.client.errors import CallError
+from digitserve.client.errors import CallError, unless_expired
 from digitserve.client.types import Delivery, Frame, Health, Outcome, Prediction
 from digitserve.v1 import digits_pb2
 
@@ -38,6 +39,9 @@ class DigitClient(Closing):
         timeout: float | None = _channel.DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
         key: str | None = None,
+        token: Token | None = None,
+        tls: Tls | bool = False,
+        token_in_plain_text: bool = False,
     ) -> None:
         """Makes a client; connects at the first call.
 
@@ -45,15 +49,32 @@ class DigitClient(Closing):
             address: `host:port` or `unix:PATH`, or several: when one is unavailable, the next is
                 asked, and streams resume there.
             timeout: seconds for each call but streams; None: no bound.
-            credentials: for TLS; None: plain text.
+            credentials: for TLS, as gRPC makes them; None: see `tls`.
             key: what this caller calls itself, in ASCII: one key is always or never among those
                 whom a canary answers.  None: nothing.
+            token: the bearer token, or what gives it: called for each call, and each time that a
+                stream connects, so it should be quick.
+            tls: `Tls(ca=…)`, or True for TLS with the authorities that gRPC trusts; False: plain
+                text.
+            token_in_plain_text: whether the token may be sent without TLS to other machines, where
+                whoever listens on the way can take it.
+
+        Raises:
+            TokenError: if the token is none, or would travel in plain text.
+            OSError: if a file of `tls` cannot be read.
         """
-        self._address = address
-        self._key = key
         self._timeout = timeout
-        self._credentials = credentials
-        self._servers = _channel.Servers(address, credentials, key, grpc)
+        names = _channel.names_of(address)
+        admitted = access(
+            names,
+            credentials=credentials,
+            tls=tls,
+            key=key,
+            token=token,
+            token_in_plain_text=token_in_plain_text,
+        )
+        self._connected = partial(_channel.Servers, names, admitted)
+        self._servers = self._connected(grpc)
         self._ask = Asking(self._servers, timeout)
         self.models = Models(self._ask)
 
@@ -164,7 +185,7 @@ class DigitClient(Closing):
                 connection breaks.
         """
         options = _messages.stream_options(version=version, label=label, brief=brief)
-        servers = partial(_channel.Servers, self._address, self._credentials, self._key, grpc.aio)
+        servers = partial(self._connected, grpc.aio)
         return Pipeline(servers, options, timeout or self._timeout, resume)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> Health:
@@ -297,6 +318,8 @@ class Stream(Closing, Iterator[Outcome]):
         """
         if self._ledger.superseded:
             return  # the call can wait; their reader goes on with these
+        if self._ledger.heard:
+            cause = unless_expired(cause)
         if cause is None and self._exhausted and self._ledger.settled:
             self.close()
             raise self._source_error or StopIteration

@@ -2,6 +2,7 @@
 
     DigitServeError
     ├── InvalidImage (ValueError)     not 28x28 pixels of a known kind; nothing was sent
+    ├── TokenError (ValueError)       no token, or it would travel in plain text; nothing was sent
     ├── StreamEnded                   a stream ended before every frame had its outcome
     └── CallError                     the server, or the way to it, said no; `code` says how
         ├── InvalidArgument           what was sent is wrong; `violations` name the fields
@@ -50,6 +51,10 @@ class DigitServeError(Exception):
 
 class InvalidImage(DigitServeError, ValueError):
     """What was given is not 28x28 pixels of a known kind; nothing was sent."""
+
+
+class TokenError(DigitServeError, ValueError):
+    """What was given is no token, or would travel in plain text; nothing was sent."""
 
 
 class CallError(DigitServeError):
@@ -128,6 +133,15 @@ class CallError(DigitServeError):
         if status is None:
             status = status_pb2.Status(code=error.code().value[0], message=error.details() or "")
         return cls.from_status(status)
+
+
+def unless_expired(cause: CallError | None) -> CallError | None:
+    """The cause of a stream's end; None where it was under way, and its credential expired.
+
+    Then a new call shows a new credential: there is nothing to complain of yet.
+    """
+    expired = isinstance(cause, Unauthenticated) and cause.reason == "CREDENTIAL_EXPIRED"
+    return None if expired else cause
 
 
 class StreamEnded(DigitServeError):

@@ -1,123 +1,77 @@
 """The command `digitserve-server`."""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import NoReturn
 
 import click
-
-# gRPC's core would say on stderr what we say in one line.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 try:
     from digitserve.server.addresses import AddressError
     from digitserve.server.app import MissingExtra, Server
+    from digitserve.server.cli.config import config
+    from digitserve.server.cli.flags import flags, told
+    from digitserve.server.cli.usage import EXIT_USAGE, OneLineGroup
     from digitserve.server.config import Config
-    from digitserve.server.engines import ENGINES
+    from digitserve.server.guard import GuardError
+    from digitserve.server.guard.commands import token
+    from digitserve.server.observe.logs import set_up_logs
     from digitserve.server.versions.bundle import BundleError
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
 
 EXIT_CUT = 1
-EXIT_USAGE = 2
 EXIT_ADDRESS = 3
 EXIT_MODEL = 4
 
-_DEFAULTS = Config()
 
-
-@click.command(
-    epilog="Exit codes: 0 drained cleanly, 1 something was cut, 2 usage, 3 an address "
-    "cannot be had, 4 a model cannot be served."
+@click.group(
+    cls=OneLineGroup,
+    invoke_without_command=True,
+    epilog="Exit codes: 0 drained cleanly, 1 something was cut, 2 usage or configuration, 3 an "
+    "address cannot be had, 4 a model cannot be served.",
 )
 @click.version_option(package_name="digitserve")
-@click.option(
-    "--address",
-    "addresses",
-    multiple=True,
-    default=_DEFAULTS.addresses,
-    show_default=True,
-    metavar="ADDRESS",
-    help="Where to listen: host:port (port 0: a free one) or unix:PATH.  May be given again.",
-)
-@click.option(
-    "--models",
-    type=click.Path(exists=True, path_type=Path),
-    help="A folder of bundles 1, 2, …, one bundle, or a .keras file.  Default: the bundled models.",
-)
-@click.option(
-    "--settings",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Which versions, labels and gates.  Default: models.toml in the folder of bundles.",
-)
-@click.option(
-    "--model-control",
-    is_flag=True,
-    help="Let callers load, promote, roll back, unload and label versions.",
-)
-@click.option(
-    "--metrics",
-    metavar="HOST:PORT",
-    help="Serve Prometheus's /metrics there.  Needs the extra `metrics`.",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default=_DEFAULTS.engine,
-    show_default=True,
-    help="What runs the network.",
-)
-@click.option(
-    "--input-range",
-    type=click.Choice(["0..1", "0..255"]),
-    help="What a bare .keras file without a Rescaling layer wants for ink.",
-)
-@click.option(
-    "--lame-duck",
-    "lame_duck_s",
-    type=click.FloatRange(min=0),
-    default=_DEFAULTS.lame_duck_s,
-    show_default=True,
-    metavar="SECONDS",
-    help="From SIGTERM until new calls are refused.  SIGINT has none.",
-)
-@click.option(
-    "--grace",
-    "grace_s",
-    type=click.FloatRange(min=0),
-    default=_DEFAULTS.grace_s,
-    show_default=True,
-    metavar="SECONDS",
-    help="From the signal until a stream that its caller keeps open is ended.",
-)
-def main(**options: object) -> None:
-    """Serves handwritten digit models over gRPC.
+@flags
+@click.pass_context
+def main(context: click.Context, /, **_: object) -> None:
+    """Serves handwritten digit models over gRPC, unless a command below is named.
 
     \b
     digitserve-server                                       the bundled models, 127.0.0.1:50051
     digitserve-server --models models --address 127.0.0.1:0
     digitserve-server --models epic_num_reader.keras --input-range 0..1
+    digitserve-server --config server.toml
 
     SIGTERM or Ctrl-C finishes what was accepted, then stops; a second one stops at once.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("digitserve").setLevel(logging.INFO)
+    set_up_logs("console")  # until the configuration is read
+    if context.invoked_subcommand is None:
+        _run(told(context).config)
+
+
+main.add_command(config)
+main.add_command(token)
+
+
+def _run(config: Config) -> NoReturn:
+    """Serves, and exits with the code that says how it ended."""
+    set_up_logs(config.log_form)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            sys.exit(runner.run(_serve(Config(**options))))  # type: ignore[arg-type]  # Click checked
+            sys.exit(runner.run(_serve(config)))
     except AddressError as error:
         _fail(EXIT_ADDRESS, error)
     except BundleError as error:
         _fail(EXIT_MODEL, error)
-    except MissingExtra as error:
+    except (GuardError, MissingExtra) as error:
         _fail(EXIT_USAGE, error)
 
 
-def _fail(code: int, error: Exception) -> None:
+def _fail(code: int, error: Exception) -> NoReturn:
     click.echo(f"digitserve-server: {error}", err=True)
     sys.exit(code)
 

@@ -7,6 +7,7 @@ none.
 import errno
 import os
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 _UNIX = "unix:"
@@ -17,8 +18,8 @@ class AddressError(Exception):
     """An address that cannot be listened at; says which and why."""
 
 
-def listening(address: str, backlog: int) -> tuple[str, list[socket.socket]]:
-    """Takes `host:port`, at every address of the host, or `unix:PATH`.
+def listening(address: str, backlog: int, socket_mode: int) -> tuple[str, list[socket.socket]]:
+    """Takes `host:port`, at every address of the host, or `unix:PATH`, with that file mode.
 
     Returns:
         The address with the port that was taken, and the sockets, which listen.
@@ -29,7 +30,14 @@ def listening(address: str, backlog: int) -> tuple[str, list[socket.socket]]:
     if address.startswith(_UNIX):
         path = Path(address.removeprefix(_UNIX))
         _clear_socket(path)
-        return address, [_listen(address, socket.AF_UNIX, os.fspath(path), backlog)]
+        # Closed to all until it has its mode: nobody slips in before.
+        umask = os.umask(0o777)
+        try:
+            made = _listen(address, socket.AF_UNIX, os.fspath(path), backlog)
+        finally:
+            os.umask(umask)
+        path.chmod(socket_mode)
+        return address, [made]
     host, port = host_and_port(address)
     try:
         found = socket.getaddrinfo(
@@ -61,6 +69,18 @@ def host_and_port(address: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise AddressError(f"{address}: expected host:port or unix:PATH")
     return host, int(port)
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can call `address`; of a name, whether all that it means are so."""
+    if address.startswith(_UNIX):
+        return True
+    host, port = host_and_port(address)
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except OSError:
+        return True  # nobody can call it; listening will say why
+    return all(ip_address(str(place[0]).partition("%")[0]).is_loopback for *_, place in found)
 
 
 def _listen(name: str, family: int, place: tuple[object, ...] | str, backlog: int) -> socket.socket:

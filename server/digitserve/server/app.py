@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
+from digitserve.server.guard.guarding import Guard, guarded
+from digitserve.server.guard.tls import tls_of
 from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.observing import observer_of
@@ -42,6 +44,7 @@ class Server:
     Attributes:
         registry: its versions.
         watch: what keeps them as the folder says.
+        guard: who may do what; None: anybody anything.
         observer: what watches the calls; None: nobody wants to know.
     """
 
@@ -53,12 +56,15 @@ class Server:
             versions: what it serves; None: what `config.models` holds, watched.
 
         Raises:
-            MissingExtra: if traces are wanted, and what makes them is not installed.
+            GuardError: if what tells who may do what cannot be read, or is wrong.
+            MissingExtra: if JWTs or traces are wanted, and what they take is not installed.
         """
         self._config = config
         self._versions = versions
         self.registry = Registry()
         self.watch = Watch(config, self.registry)
+        self.guard = Guard(config) if config.tokens or config.jwks else None
+        self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self.observer = observer_of(config)
@@ -70,11 +76,18 @@ class Server:
         )
         names = [service.name for service in services]
         self._health = Health(names)
-        neighbours = (self._health.service, reflection_service([*names, self._health.service.name]))
+        neighbours = [self._health.service]
+        if config.reflection:
+            neighbours.append(reflection_service([*names, self._health.service.name]))
         self._server = Http2Server(
-            [observed(service, self.observer) for service in (*services, *neighbours)],
+            [
+                observed(guarded(service, self.guard), self.observer)
+                for service in (*services, *neighbours)
+            ],
             self._drain,
             max_message_bytes=config.max_message_bytes,
+            tls=None if self._tls is None else self._tls.context,
+            socket_mode=int(config.socket_mode, 8),
         )
 
     async def start(self) -> tuple[str, ...]:
@@ -154,8 +167,12 @@ class Server:
         """What goes on beside the calls, until the end."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.shadow.run())
+            if self._tls is not None:
+                tasks.create_task(self._tls.watch())
             if self._versions is None and self._config.watch_s:
                 tasks.create_task(self.watch.run())
+            if self.guard is not None:
+                tasks.create_task(self.guard.watch())
 
     async def _close(self) -> None:
         if self._background is not None:

@@ -1,11 +1,50 @@
-"""Every knob of the server, with its unit, its default and the reason for it.
+"""Every knob of the server, with its unit, its range, its default and the reason for it.
 
-Filled by the command; nothing else reads flags or the environment.
+Filled by `sources`, from a file, variables and flags; nothing else reads those.  A new field is
+a line here, a paragraph of the docstring and a row in `docs/configure.md`.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from digitserve.server.addresses import is_local
+from digitserve.server.codec import PIXELS
+from digitserve.server.engines import ENGINES
+from digitserve.server.knobs import Flag, knobs_of
+from digitserve.server.rules import (
+    Address,
+    FileMode,
+    Many,
+    Number,
+    OneOf,
+    Switch,
+    There,
+    Unfit,
+    Whole,
+    Words,
+)
+
+_DAY_S = 86_400
+_YEAR_S = 365 * _DAY_S
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be; says in one line where, what was expected and what came."""
+
+
+class ContradictionError(ConfigError):
+    """Values that cannot be together.
+
+    Attributes:
+        names: of their fields.
+    """
+
+    def __init__(self, names: tuple[str, ...], why: str) -> None:
+        super().__init__(why)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,72 +52,157 @@ class Config:
     """How one server runs.
 
     Attributes:
-        addresses: where to listen: `host:port` or `unix:PATH`.  Loopback, because without TLS
-            nobody else should be let in by accident.  Port 0 takes a free one.
-        models: a folder of bundles named by integers, one bundle, or a `.keras` file.  None: the
-            model that ships inside the package.
-        metrics: where to serve Prometheus's `/metrics`: `host:port`.  None: nowhere.
-        settings: the `models.toml` to go by.  None: the one in the folder of bundles, if any.
-        watch_s: seconds between two looks at the folder of bundles.  A look costs a few system
-            calls, so new versions need not wait long.
+        addresses: where to listen: `host:port` (port 0: a free one) or `unix:PATH`.  Loopback,
+            because without TLS nobody else should be let in by accident.
+        models: a folder of bundles 1, 2, …, one bundle, or a `.keras` file.  None: the models that
+            ship inside the package.
+        metrics: where to serve Prometheus's `/metrics`; needs the extra `metrics`.  None: nowhere.
+        settings: which versions, labels and gates: the `models.toml` to go by.  None: the one in
+            the folder of bundles, if any.
+        watch_s: seconds between two looks at the folder of bundles; 0: no second look.  A look
+            costs a few system calls, so new versions need not wait long.
         model_control: whether callers may load, promote, roll back, unload and label versions.
             Off, because without credentials anybody could.
         engine: what runs the network: `litert`, or `tensorflow` for what cannot be compiled.
-        input_range: what a bare `.keras` file wants for ink, `0..1` or `0..255`.  None: read from
-            its Rescaling layer.
+        input_range: what a bare `.keras` file without a Rescaling layer wants for ink.  None: as
+            its Rescaling layer says.
         max_images: images in one message.  1,024 of them fit gRPC's usual 4 MiB as float32.
-        max_message_bytes: bytes in one message; gRPC itself refuses what is longer.
+        max_message_bytes: bytes in one message, compressed or not.
         max_in_flight_frames: frames of one stream, accepted and unanswered.  64 keep a 7 µs model
             busy over any network that is fit for a camera.
-        max_in_flight_images: the same, in images: 256 are eight turns.
+        max_in_flight_images: images of one stream, accepted and unanswered.  256 are eight turns.
         max_frame_id_bytes: bytes of a frame's name, which is kept while the frame waits.
-        max_queue_images: images in the server, over all callers: 16,384 are 13 MB of pixels.
+        max_queue_images: images in the server, over all callers.  16,384 are 13 MB of pixels.
         turn_images: the most images of one engine call, a power of two.  How many it holds is
             measured when a network is loaded; longer turns than 32 would only make others wait.
         turn_ms: milliseconds of one engine call; a slow network gets fewer images in a turn.
-        inline_us: microseconds.  A network that takes less for one image runs on the event loop,
-            where a hand-over to a thread would cost more than the call.
+        inline_us: microseconds for one image, below which a network runs on the event loop.  There
+            a hand-over to a thread would cost more than the call.
         engine_threads: threads for a network that takes longer, each with a copy of it, so that
-            reading goes on: one for each core, but copies cost memory.
-        stream_max_age_s: seconds after which a stream is drained, give or take a tenth, so that
-            long streams spread over servers that were added since.
-        lame_duck_s: seconds from SIGTERM to the refusal of new calls, so that whoever balances the
-            load sees NOT_SERVING first.  SIGINT has none: a person is waiting.
+            reading goes on.  One for each core up to four, because copies cost memory.
+        stream_max_age_s: seconds after which a stream is drained, give or take a tenth.  So long
+            streams spread over servers that were added since.
+        lame_duck_s: seconds from SIGTERM to the refusal of new calls.  Whoever balances the load is
+            to see NOT_SERVING first.  SIGINT has none: a person is waiting.
         grace_s: seconds from the signal until a stream that its caller does not half-close is
             ended.
+        tokens: the file of bearer tokens, certificates' names and limits.  With it, or with
+            `jwks`, callers need a credential.  None: no tokens.
+        jwks: the file of the keys that sign JWTs; read again when it changes.  None: no JWTs.
+        jwt_issuer: who makes the JWTs (their `iss`).
+        jwt_audience: whom they are made for (their `aud`).
+        credential_grace_s: seconds from the notice that a stream's credential does not hold any
+            more until the stream is ended.  Short: whoever was locked out is to be out.
+        tls_cert: the server's certificate chain, PEM.  With it, and `tls_key`, TLS alone is
+            spoken; both are read again when they change.  None: plain text.
+        tls_key: its private key, PEM.
+        tls_client_ca: who vouches for callers' certificates, PEM.  None: none is asked for.
+        tls_client_required: whether a caller without a certificate is turned away; else it may
+            show a token instead.
+        plain_text: whether callers from elsewhere may speak plain text.  Off: without TLS only
+            loopback addresses and Unix sockets are listened at.
+        socket_mode: the file mode of Unix sockets, in octal: who may connect.
+        reflection: whether the server tells its contract to who asks; off, that service is not
+            there.
         log_form: how the log is written: `console` lines, or `json`, one object a line.
         log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
             than the call it tells of.
         traces: where to send OpenTelemetry's traces: a collector's OTLP/HTTP address,
-            `http://host:4318`.  None: nowhere.
+            `http://host:4318`; needs the extra `tracing`.  None: nowhere.
         trace_share: how much of the calls is traced, 0 to 1, where their caller does not say so
             (`traceparent`).  A hundredth shows where time goes, and costs little.
         trace_frame_share: how much of a traced stream's frames is, 0 to 1: a camera sends millions.
     """
 
-    addresses: tuple[str, ...] = ("127.0.0.1:50051",)
-    models: Path | None = None
-    metrics: str | None = None
-    settings: Path | None = None
-    watch_s: float = 1.0
-    model_control: bool = False
-    engine: str = "litert"
-    input_range: str | None = None
-    max_images: int = 1024
-    max_message_bytes: int = 4 * 1024 * 1024
-    max_in_flight_frames: int = 64
-    max_in_flight_images: int = 256
-    max_frame_id_bytes: int = 256
-    max_queue_images: int = 16_384
-    turn_images: int = 32
-    turn_ms: float = 20.0
-    inline_us: float = 250.0
-    engine_threads: int = min(4, os.cpu_count() or 1)
-    stream_max_age_s: float = 3600.0
-    lame_duck_s: float = 5.0
-    grace_s: float = 30.0
-    log_form: str = "console"
-    log_calls: str = "none"
-    traces: str | None = None
-    trace_share: float = 0.01
-    trace_frame_share: float = 0.01
+    addresses: Annotated[tuple[str, ...], Many(Address()), Flag("--address")] = ("127.0.0.1:50051",)
+    models: Annotated[Path | None, There(), Flag("--models")] = None
+    metrics: Annotated[str | None, Address(unix=False), Flag("--metrics")] = None
+    settings: Annotated[Path | None, There(folders=False), Flag("--settings")] = None
+    watch_s: Annotated[float, Number(0, _DAY_S, "seconds")] = 1.0
+    model_control: Annotated[bool, Switch(), Flag("--model-control")] = False
+    engine: Annotated[str, OneOf(*ENGINES), Flag("--engine")] = "litert"
+    input_range: Annotated[str | None, OneOf("0..1", "0..255"), Flag("--input-range")] = None
+    max_images: Annotated[int, Whole(1, 65_536, "images")] = 1024
+    max_message_bytes: Annotated[int, Whole(1024, 2**31 - 1, "bytes")] = 4 * 1024 * 1024
+    max_in_flight_frames: Annotated[int, Whole(1, 65_536, "frames")] = 64
+    max_in_flight_images: Annotated[int, Whole(1, 1_048_576, "images")] = 256
+    max_frame_id_bytes: Annotated[int, Whole(0, 65_536, "bytes")] = 256
+    max_queue_images: Annotated[int, Whole(1, 16_777_216, "images")] = 16_384
+    turn_images: Annotated[int, Whole(1, 1024, "images", power_of_two=True)] = 32
+    turn_ms: Annotated[float, Number(0.001, 60_000, "milliseconds")] = 20.0
+    inline_us: Annotated[float, Number(0, 1_000_000, "microseconds")] = 250.0
+    engine_threads: Annotated[int, Whole(1, 256, "threads")] = min(4, os.cpu_count() or 1)
+    stream_max_age_s: Annotated[float, Number(0.01, _YEAR_S, "seconds")] = 3600.0
+    lame_duck_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--lame-duck")] = 5.0
+    grace_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--grace")] = 30.0
+    tokens: Annotated[Path | None, There(folders=False), Flag("--tokens")] = None
+    jwks: Annotated[Path | None, There(folders=False), Flag("--jwks")] = None
+    jwt_issuer: Annotated[str | None, Words()] = None
+    jwt_audience: Annotated[str | None, Words()] = None
+    credential_grace_s: Annotated[float, Number(0, _DAY_S, "seconds")] = 5.0
+    tls_cert: Annotated[Path | None, There(folders=False), Flag("--tls-cert")] = None
+    tls_key: Annotated[Path | None, There(folders=False, secret=True), Flag("--tls-key")] = None
+    tls_client_ca: Annotated[Path | None, There(folders=False), Flag("--tls-client-ca")] = None
+    tls_client_required: Annotated[bool, Switch()] = True
+    plain_text: Annotated[bool, Switch(), Flag("--plain-text")] = False
+    socket_mode: Annotated[str, FileMode()] = "0666"
+    reflection: Annotated[bool, Switch()] = True
+    log_form: Annotated[str, OneOf("console", "json"), Flag("--log-form")] = "console"
+    log_calls: Annotated[str, OneOf("none", "failures", "all"), Flag("--log-calls")] = "none"
+    traces: Annotated[str | None, Words(), Flag("--traces")] = None
+    trace_share: Annotated[float, Number(0, 1, "of the calls")] = 0.01
+    trace_frame_share: Annotated[float, Number(0, 1, "of the frames")] = 0.01
+
+    def __post_init__(self) -> None:
+        for name, knob in KNOBS.items():
+            try:
+                knob.check(getattr(self, name))
+            except Unfit as unfit:
+                raise ConfigError(f"{name}: {unfit}") from unfit
+        for contradiction in _contradictions(self):
+            raise contradiction
+
+
+KNOBS = knobs_of(Config)
+
+
+def _contradictions(config: Config) -> Iterator[ContradictionError]:
+    needed = config.max_images * PIXELS
+    if config.max_message_bytes < needed:
+        yield ContradictionError(
+            ("max_images", "max_message_bytes"),
+            f"max_message_bytes: expected {needed} or more, for max_images of {PIXELS} bytes, "
+            f"got {config.max_message_bytes}",
+        )
+    taken = [each for each in config.addresses if not each.endswith(":0")]
+    for address in taken:
+        if taken.count(address) > 1:
+            yield ContradictionError(
+                ("addresses",), f"addresses: expected each once, got {address!r} again"
+            )
+    if config.metrics in taken:
+        yield ContradictionError(
+            ("addresses", "metrics"),
+            f"metrics: expected another address than the server's, got {config.metrics!r}",
+        )
+    if (config.tls_cert is None) != (config.tls_key is None):
+        yield ContradictionError(
+            ("tls_cert", "tls_key"), "tls_cert: expected it together with tls_key, got one of them"
+        )
+    if config.tls_cert is None and config.tls_client_ca is not None:
+        yield ContradictionError(
+            ("tls_client_ca", "tls_cert"),
+            "tls_client_ca: expected tls_cert too: only TLS carries callers' certificates",
+        )
+    if config.tls_cert is None and not config.plain_text:
+        for address in (each for each in config.addresses if not is_local(each)):
+            yield ContradictionError(
+                ("addresses", "plain_text"),
+                f"addresses: expected a loopback address or a Unix socket, since there is no "
+                f"tls_cert, got {address!r}; plain_text lets callers from elsewhere in unencrypted",
+            )
+    if config.input_range is not None and config.models is None:
+        yield ContradictionError(
+            ("input_range", "models"),
+            "input_range: expected models to name a .keras file, got the bundled models",
+        )

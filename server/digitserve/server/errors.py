@@ -5,9 +5,11 @@ fault it is; what nobody foresaw says nothing but an id that the log has too.
 """
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -22,9 +24,15 @@ _log = logging.getLogger(__name__)
 
 
 class DomainError(Exception):
-    """The root of all that the server refuses on purpose.  `reason` is stable and documented."""
+    """The root of all that the server refuses on purpose.
+
+    Attributes:
+        reason: stable and documented.
+        retry_after_s: seconds after which it may go better, where that is told.
+    """
 
     reason: str
+    retry_after_s: float = RETRY_AFTER_S
 
 
 @dataclass
@@ -80,11 +88,11 @@ class MethodUnknown(DomainError):
 
 
 @dataclass
-class EncodingUnknown(DomainError):
+class CompressionUnknown(DomainError):
     """Messages are compressed in a way that nobody here can read."""
 
     encoding: str
-    reason = "ENCODING_UNKNOWN"
+    reason = "COMPRESSION_UNKNOWN"
 
     def __str__(self) -> str:
         return f"grpc-encoding: expected identity, deflate or gzip, got {self.encoding!r}"
@@ -218,6 +226,72 @@ class DeadlinePassed(DomainError):
         return "the deadline passed while this waited for its turn; it was not computed"
 
 
+class CredentialMissing(DomainError):
+    """Nothing tells who calls."""
+
+    reason = "CREDENTIAL_MISSING"
+
+    def __str__(self) -> str:
+        return "expected a credential (metadata `authorization: Bearer TOKEN`), got none"
+
+
+class CredentialWrong(DomainError):
+    """No credential of ours.  Why, or whether half of it is right, nobody is told."""
+
+    reason = "CREDENTIAL_WRONG"
+
+    def __str__(self) -> str:
+        return "the credential is not one that this server takes"
+
+
+class CredentialExpired(DomainError):
+    """The credential was right until now."""
+
+    reason = "CREDENTIAL_EXPIRED"
+
+    def __str__(self) -> str:
+        return "the credential has expired, or was revoked; come back with a new one"
+
+
+@dataclass
+class ScopeMissing(DomainError):
+    """The credential does not allow this."""
+
+    scope: str
+    reason = "SCOPE_MISSING"
+
+    def __str__(self) -> str:
+        return f"this takes a credential with the scope '{self.scope}'"
+
+
+@dataclass
+class RateExceeded(DomainError):
+    """More images a second than this caller may have; nothing was computed."""
+
+    caller: str
+    images_per_second: float
+    retry_after_s: float
+    reason = "RATE_EXCEEDED"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.caller!r} may have {self.images_per_second:g} images a second computed; "
+            f"these fit in {self.retry_after_s:.3f} s"
+        )
+
+
+@dataclass
+class StreamsExceeded(DomainError):
+    """More streams at once than this caller may have."""
+
+    caller: str
+    most: int
+    reason = "STREAMS_EXCEEDED"
+
+    def __str__(self) -> str:
+        return f"{self.caller!r} has {self.most} streams open, as many as it may have"
+
+
 def _bad_request(error: BadField) -> Message:
     violation = details.BadRequest.FieldViolation(
         field=error.field, description=error.description, reason=error.reason
@@ -243,17 +317,33 @@ def _precondition(error: DomainError) -> Message:
     return failure
 
 
-def _retry(_: DomainError) -> Message:
-    info: Message = details.RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S))
+def retry_after_ms(error: DomainError) -> int:
+    """Rounded up: who waits as long as he is told is not to be refused again."""
+    return math.ceil(error.retry_after_s * 1000)
+
+
+def _retry(error: DomainError) -> Message:
+    delay = Duration()
+    delay.FromMilliseconds(retry_after_ms(error))
+    info: Message = details.RetryInfo(retry_delay=delay)
     return info
 
 
-_TABLE: dict[type[DomainError], tuple[grpc.StatusCode, Callable[..., Message] | None]] = {
+def _quota(error: RateExceeded | StreamsExceeded) -> Message:
+    violation = details.QuotaFailure.Violation(subject=error.caller, description=str(error))
+    failure: Message = details.QuotaFailure(violations=[violation])
+    return failure
+
+
+# The status code, and what makes each of the details beside ErrorInfo.
+_Row: TypeAlias = tuple[grpc.StatusCode, *tuple[Callable[..., Message] | None, ...]]
+
+_TABLE: dict[type[DomainError], _Row] = {
     BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
     UnknownService: (grpc.StatusCode.NOT_FOUND, None),
     MethodUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
-    EncodingUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
+    CompressionUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
     MessageTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     MetadataTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
@@ -266,6 +356,12 @@ _TABLE: dict[type[DomainError], tuple[grpc.StatusCode, Callable[..., Message] | 
     Draining: (grpc.StatusCode.UNAVAILABLE, _retry),
     QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry),
     DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, None),
+    CredentialMissing: (grpc.StatusCode.UNAUTHENTICATED, None),
+    CredentialWrong: (grpc.StatusCode.UNAUTHENTICATED, None),
+    CredentialExpired: (grpc.StatusCode.UNAUTHENTICATED, None),
+    ScopeMissing: (grpc.StatusCode.PERMISSION_DENIED, None),
+    RateExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry, _quota),
+    StreamsExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, _quota),
 }
 
 
@@ -274,11 +370,12 @@ def status_of(error: BaseException) -> status_pb2.Status:
     error = first_cause(error)
     if not isinstance(error, DomainError):
         return _unforeseen(error)
-    code, detail = _TABLE[type(error)]
+    code, *makers = _TABLE[type(error)]
     status = status_pb2.Status(code=code.value[0], message=str(error))
     status.details.add().Pack(details.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if detail is not None:
-        status.details.add().Pack(detail(error))
+    for make in makers:
+        if make is not None:
+            status.details.add().Pack(make(error))
     return status
 
 

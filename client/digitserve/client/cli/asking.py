@@ -1,14 +1,17 @@
 """What commands that ask a server share: their options, and the client they ask through."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
-from digitserve.client import DigitClient
+from digitserve.client import DigitClient, Tls, TokenError
 from digitserve.client._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
 from digitserve.client.cli import exits
+
+_ACCESS = "digitserve.access"
 
 #: What the contract can say.
 VERSION = click.IntRange(1, 2**64 - 1)
@@ -17,6 +20,7 @@ VERSION = click.IntRange(1, 2**64 - 1)
 def server_options(command: Any) -> Any:
     """What every command that asks a server takes."""
     for option in (
+        *_access_options(),
         click.option(
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
@@ -38,6 +42,60 @@ def server_options(command: Any) -> Any:
     return command
 
 
+def _access_options() -> Iterator[Any]:
+    """How to be let in.  They wait beside the command's own options, for `access_of`."""
+
+    def kept(name: str, option: str, text: str, **more: Any) -> Any:
+        def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
+            context.meta.setdefault(_ACCESS, {})[name] = value
+
+        return click.option(option, help=text, expose_value=False, callback=keep, **more)
+
+    yield kept(
+        "token_in_plain_text",
+        "--token-in-plain-text",
+        "Send the token without TLS, also to other machines.",
+        is_flag=True,
+    )
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    token = {"envvar": "DIGITSERVE_TOKEN_FILE", "show_envvar": True}
+    yield kept("token", "--token-file", "The file of the token to send.", type=file, **token)
+    yield kept("key", "--key", "The key of --cert.", type=file)
+    yield kept("cert", "--cert", "A certificate to show, PEM.", type=file)
+    yield kept("ca", "--ca", "Use TLS; who vouches for the server, PEM.", type=file)
+    yield kept("tls", "--tls", "Use TLS, with the authorities that gRPC trusts.", is_flag=True)
+
+
+def access_of(context: click.Context) -> dict[str, Any]:
+    """What a client is to be made with, by the options of the present command.
+
+    Raises:
+        UsageError: if they contradict each other.
+    """
+    told = context.meta.get(_ACCESS, {})
+    files = {name: told.get(name) for name in ("ca", "cert", "key")}
+    if (files["cert"] is None) != (files["key"] is None):
+        raise click.UsageError("--cert and --key go together")
+    tls: Tls | bool = Tls(**files) if any(files.values()) else bool(told.get("tls"))
+    return {
+        "tls": tls,
+        "token": None if told.get("token") is None else _reader(told["token"]),
+        "token_in_plain_text": bool(told.get("token_in_plain_text")),
+    }
+
+
+def _reader(path: Path) -> Callable[[], str]:
+    """Reads the token for each call, so that a new one in the file is sent at once."""
+
+    def read() -> str:
+        try:
+            return path.read_text(encoding="ascii", errors="replace").strip()
+        except OSError as error:
+            raise TokenError(f"{path}: {error.strerror}") from None
+
+    return read
+
+
 def json_option(command: Any) -> Any:
     """What every command takes that shows its results to programs as well."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
@@ -47,7 +105,8 @@ def json_option(command: Any) -> Any:
 def asking(address: str, timeout: float) -> Iterator[DigitClient]:
     """A client, and the one place where errors become a line and an exit code."""
     try:
-        with DigitClient(address, timeout=timeout) as client:
+        access = access_of(click.get_current_context())
+        with DigitClient(address, timeout=timeout, **access) as client:
             yield client
     except (Exception, KeyboardInterrupt) as error:
         exits.leave(error, address)

@@ -10,7 +10,7 @@ import click
 
 from digitserve.client import DigitServeError
 from digitserve.client.cli import exits
-from digitserve.client.cli.asking import VERSION, only_one_model, server_options
+from digitserve.client.cli.asking import VERSION, access_of, only_one_model, server_options
 from digitserve.client.cli.measured import show
 from digitserve.client.load.data import read_data, stroke_images
 from digitserve.client.load.kinds import Kind, Load
@@ -93,7 +93,8 @@ def bench(**options: Any) -> None:
         run = Run(_load(options), images, options["count"])
         chosen = {name: options[name] for name in ("seconds", "warm_up", "check")}
         try:
-            run.go(options["address"], **chosen)
+            access = access_of(click.get_current_context())
+            run.go(options["address"], access=access, **chosen)
         finally:
             if run.record is not None:
                 _tell(run, run.record, options)

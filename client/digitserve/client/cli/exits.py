@@ -8,7 +8,13 @@ from typing import NoReturn
 import click
 import grpc
 
-from digitserve.client.errors import CallError, DigitServeError, InvalidImage, StreamEnded
+from digitserve.client.errors import (
+    CallError,
+    DigitServeError,
+    InvalidImage,
+    StreamEnded,
+    TokenError,
+)
 from digitserve.client.images import ImageFileError
 
 OK = 0
@@ -17,6 +23,7 @@ FILE = 3
 NO_SERVER = 4
 REFUSED = 5
 NOT_SERVING = 6
+TOKEN = 7
 INTERRUPTED = 130
 
 HELP = """\b
@@ -28,6 +35,7 @@ Exit codes:
   4  no server there, no gRPC server, or no answer in time
   5  the server refused the request
   6  the server is not serving (health)
+  7  the token cannot be read, or would travel in plain text
   130  interrupted
 """
 
@@ -62,7 +70,7 @@ def _said(error: BaseException, address: str) -> tuple[int, str]:
         case CallError():
             return _call(error, address)
         case DigitServeError():  # of a camera's source, or of the video that is to be written
-            return FILE, str(error)
+            return TOKEN if isinstance(error, TokenError) else FILE, str(error)
     if isinstance(error, click.ClickException):
         raise error
     return FAILED, f"unforeseen: {type(error).__name__}: {error}"

@@ -1,6 +1,8 @@
 """One measurement from its first call to its last: learn, warm up, measure."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from digitserve.client import AsyncDigitClient, Prediction
 from digitserve.client.load.batches import batches_of
@@ -38,7 +40,15 @@ class Run:
         pairs = zip(self.answers, self.images.labels, strict=True)
         return sum(said.digit == label for said, label in pairs) / len(self.answers)
 
-    def go(self, address: str, *, seconds: float, warm_up: float, check: bool) -> None:
+    def go(
+        self,
+        address: str,
+        *,
+        seconds: float,
+        warm_up: float,
+        check: bool,
+        access: Mapping[str, Any] | None = None,
+    ) -> None:
         """Measures.
 
         Args:
@@ -46,18 +56,27 @@ class Run:
             seconds: for how long calls are started.
             warm_up: for how long before that, unmeasured.
             check: whether the answers to each image are compared with the first.
+            access: how to be let in, as `AsyncDigitClient` takes it.
 
         Raises:
             CallError: if the server is not there, or refuses the first calls.
             KeyboardInterrupt: if the user has enough; what was measured is here.
         """
         with asyncio.Runner(loop_factory=self.meter.loop) as runner:
-            runner.run(self._go(address, seconds, warm_up, check=check))
+            runner.run(self._go(address, seconds, warm_up, check=check, access=access or {}))
 
-    async def _go(self, address: str, seconds: float, warm_up: float, *, check: bool) -> None:
+    async def _go(
+        self,
+        address: str,
+        seconds: float,
+        warm_up: float,
+        *,
+        check: bool,
+        access: Mapping[str, Any],
+    ) -> None:
         clock = asyncio.get_running_loop().time
         pixels, load = self.images.pixels, self.load
-        async with AsyncDigitClient(address, timeout=load.timeout) as client:
+        async with AsyncDigitClient(address, timeout=load.timeout, **access) as client:
             # Whatever the server has against such calls it says here, before anything is measured.
             (first,) = batches_of(pixels[:1], self.count)
             await client.predict_batch(first.images, **load.model)

@@ -7,23 +7,21 @@ like any other failure.
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, cast
-
-from google.protobuf.message import DecodeError, Message
+from typing import Any
 
 from digitserve.server.errors import DeadlinePassed, code_of, first_cause, reason_of
 from digitserve.server.observe.counted import OK, Calls
-from digitserve.server.observe.facts import CURRENT, Facts
+from digitserve.server.observe.facts import CALLER, CURRENT, Facts
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import (
-    GARBAGE,
     Call,
     CallEnded,
     Method,
     Response,
     Service,
     StreamCall,
-    checked,
+    parsed,
+    unread,
 )
 
 _CANCELLED = "CANCELLED"
@@ -45,7 +43,7 @@ def _observed(name: str, method: Method, observer: Observer) -> Method:
     watch = _Watch(name, calls, observer)
     if method.unary is not None:
         return replace(
-            method, request=_unread(method.request), unary=_unary(method.unary, method, watch)
+            method, request=unread(method.request), unary=_unary(method.unary, method, watch)
         )
     assert method.stream is not None
     return replace(method, stream=_stream(method.stream, watch))
@@ -55,19 +53,13 @@ def _unary(
     handle: Callable[[Any, Call], Coroutine[Any, Any, Response]], method: Method, watch: "_Watch"
 ) -> Callable[[Any, Call], Coroutine[Any, Any, Response]]:
     assert watch.seconds is not None
-    parse, clock, see, tells = (
-        method.request.FromString, time.monotonic, watch.seconds.see, watch.tells
-    )  # fmt: skip
+    clock, see, tells = time.monotonic, watch.seconds.see, watch.tells
 
     async def unary(data: bytes, call: Call) -> Response:
         begun = clock()
         facts = watch.begin(call, begun) if tells else None
         try:
-            try:
-                request = parse(data)
-            except DecodeError:
-                request = checked(GARBAGE, method.request)
-            response = await handle(request, call)
+            response = await handle(parsed(data, method.request), call)
         except BaseException as error:
             see(clock() - begun)
             watch.failed(error, call, begun, facts)
@@ -112,6 +104,7 @@ class _Watch:
 
     def begin(self, call: Call, begun: float) -> Facts | None:
         """Gathers the facts of a call that somebody wants; of any stream: its frames may fail."""
+        CALLER.set("")
         wanted = [teller for teller in self._tellers if teller.wants(call)]
         if not wanted and self.seconds is not None:
             CURRENT.set(None)
@@ -129,7 +122,7 @@ class _Watch:
             self.tell(facts or self._facts(call, begun), code, reason)
 
     def tell(self, facts: Facts, code: str = OK, reason: str = "") -> None:
-        facts.code, facts.reason = code, reason
+        facts.code, facts.reason, facts.identity = code, reason, CALLER.get()
         facts.seconds = time.monotonic() - facts.begun
         for teller in self._tellers:
             teller.ended(facts)
@@ -150,13 +143,3 @@ def _seen(error: BaseException, call: Call) -> tuple[str, str]:
     if deadline is not None and time.monotonic() >= deadline:
         return code_of(DeadlinePassed()), DeadlinePassed.reason
     return _CANCELLED, _CANCELLED
-
-
-class _Unread:
-    """Stands for a type of message that is parsed here, so that one which is none is counted."""
-
-    FromString = bytes  # of bytes it makes no others
-
-
-def _unread(request: type[Message]) -> type[Message]:
-    return cast("type[Message]", type(request.__name__, (_Unread,), {}))

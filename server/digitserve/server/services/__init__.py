@@ -6,19 +6,15 @@ must.  Which framework carries the call, and how an error is said, is the transp
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, cast
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import BadField
 
 
 class Garbage:
-    """Stands for bytes that are no message.
-
-    A deserialiser must not raise: grpc.aio would end the call UNKNOWN.  It gives this instead, to
-    whoever can say it properly.
-    """
+    """Stands for bytes that are no message: a stream goes on after them."""
 
 
 class End:
@@ -109,6 +105,29 @@ def checked(message: Any, expected: type[Message]) -> Any:
     if message is GARBAGE:
         raise BadField("", "NOT_A_MESSAGE", f"expected a {expected.__name__}")
     return message
+
+
+class _Unread:
+    """Stands for a type of message that a handler parses itself, when it knows that it will."""
+
+    FromString = bytes  # of bytes it makes no others
+
+
+def unread(request: type[Message]) -> type[Message]:
+    """The type, in whose place a handler is given the bytes; `parsed` makes a message of them."""
+    return cast("type[Message]", type(request.__name__, (_Unread,), {}))
+
+
+def parsed(data: bytes, request: type[Message]) -> Any:
+    """What was sent to a handler that is given bytes.
+
+    Raises:
+        BadField: if it is no message.
+    """
+    try:
+        return request.FromString(data)
+    except DecodeError:
+        return checked(GARBAGE, request)
 
 
 async def first_message(call: StreamCall, expected: type[Message]) -> Any:

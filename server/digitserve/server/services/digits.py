@@ -13,6 +13,7 @@ from digitserve.server.errors import DeadlinePassed
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import Call, Method, Service, StreamCall
 from digitserve.server.services.drain import Drain
+from digitserve.server.services.known import Known
 from digitserve.server.services.routing import Routing
 from digitserve.server.services.streams import Stream
 from digitserve.server.versions.registry import Registry
@@ -44,6 +45,8 @@ def digit_service(
             return images
 
         count = len(images)
+        if isinstance(call, Known):
+            call.account.charge(count)
         admission.enter_or_refuse(count)
         entered = 0.0 if observer is None else time.monotonic()
         try:

@@ -20,9 +20,10 @@ from google.protobuf.duration_pb2 import Duration
 from digitserve.server import codec, wire
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
-from digitserve.server.errors import BadField, DomainError, Draining
+from digitserve.server.errors import BadField, CredentialExpired, DomainError, Draining
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import END, Garbage, StreamCall
+from digitserve.server.services.known import KnownStream
 from digitserve.server.services.routing import Routing
 from digitserve.server.services.window import Frame, Window
 from digitserve.server.turns import Turn
@@ -63,8 +64,10 @@ class Stream:
         self._observer = observer
         self._watch = None if observer is None else observer.stream()
         self.messages = 0
+        self._account = call.account if isinstance(call, KnownStream) else None
         self._empty = 0  # of those, how many had options alone
         self._draining = False
+        self._cut: DomainError = Draining()  # how it ends if its caller does not end it
         self._notice: digits_pb2.Notice | None = None  # due
         self._limit = asyncio.timeout(None)
 
@@ -74,8 +77,11 @@ class Stream:
         Raises:
             DomainError: if the first message's options are wrong.
             Draining: if the caller did not half-close within the grace of a drain.
+            CredentialExpired: the same, where the credential was why.
         """
         config = self._config
+        if isinstance(self._call, KnownStream):
+            self._call.wind_down = self._wind_down
         # With jitter: streams that were opened together are not to come back together.
         age_s = config.stream_max_age_s * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
         too_old = asyncio.get_running_loop().call_later(
@@ -88,7 +94,7 @@ class Stream:
                 tasks.create_task(self._take_turns())
                 await self._write()
         except TimeoutError:
-            raise Draining from None
+            raise self._cut from None
         finally:
             too_old.cancel()
             self._window.abandon()
@@ -108,6 +114,12 @@ class Stream:
         self._notice.grace.FromMilliseconds(round(grace_s * 1000))
         self._limit.reschedule(asyncio.get_running_loop().time() + grace_s)
         self._window.ready.set()
+
+    def _wind_down(self) -> None:
+        """The credential does not hold any more: a drain, but a short one."""
+        if not self._draining:
+            self._cut = CredentialExpired()
+        self.drain(self._config.credential_grace_s, digits_pb2.Notice.REASON_CREDENTIAL_EXPIRING)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -159,9 +171,12 @@ class Stream:
             if self._max_age_s is not None:
                 frame.stale = frame.received + self._max_age_s - sent.age_us / 1e6
             frame.canary = self._routing.takes_canary(self._options, self._call, sent.frame_id)
-            frame.images = codec.decode_images(
+            images = codec.decode_images(
                 sent.pixels, sent.count, self._options.encoding, self._config.max_images
             )
+            if self._account is not None:
+                self._account.charge(len(images))
+            frame.images = images
         except DomainError as error:
             frame.fail(error)
         return frame

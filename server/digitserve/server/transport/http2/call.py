@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import (
-    RETRY_AFTER_S,
     BadField,
     DeadlinePassed,
     MessageTooLong,
     QueueFull,
+    RateExceeded,
+    retry_after_ms,
     status_of,
 )
 from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
 from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
-from digitserve.server.transport.http2.heads import OK, Head, status_block
+from digitserve.server.transport.http2.heads import OK, Head, http_block, status_block
 from digitserve.server.transport.http2.messages import (
     PREFIX_BYTES,
     MessageReader,
@@ -29,6 +30,7 @@ from digitserve.server.transport.http2.messages import (
 if TYPE_CHECKING:
     from digitserve.server.transport.http2.connection import Connection
 
+_NOT_GRPC = b"This is a gRPC server: POST with content-type application/grpc, please.\n"
 # Bytes of messages that a handler has not read yet, after which the sender has to wait.
 WINDOW = 32 * 1024
 # It may have begun before it heard of that.
@@ -78,7 +80,7 @@ class Http2Call:
         self.unsent = bytearray()
         self.begun = False
         self.end: bytes | None = None
-        self.bare = False
+        self.bare = bool(head.status)
 
     # --- for its handler ---------------------------------------------------------------------
 
@@ -135,31 +137,24 @@ class Http2Call:
         self._allowed -= size
         if self._allowed < -_SLACK:
             raise Violation(ErrorCode.FLOW_CONTROL_ERROR, "more than the window", self.number)
-        if self._head.length is not None:
-            self._body += len(payload)
-            self._check_length(last=last)
-        if self.over:  # answered already: nobody wants it
-            self.half_closed = last
-            return
-        try:
-            if payload:
-                self._reader.feed(payload)
-        except TooLong as error:
-            self.fail(MessageTooLong(str(error)))
-        except NotPacked as error:
-            self.fail(BadField("", "NOT_A_MESSAGE", str(error)))
-        else:
-            self._count_held()
-            self._allow()
-            if last:
-                self.close()
+        self._body += len(payload)
+        self._check_length(last=last)
+        if not self.over:  # else nobody wants it
+            if payload and not self.bare:
+                self._feed(payload)
+            if not last:
+                self._allow()
+        if last:
+            self.close()
 
     def close(self) -> None:
         """Takes the caller's word that this was all."""
         self.half_closed = True
         if self.over:
             return
-        if self.method.unary is None:
+        if self.bare:
+            self._connection.outbox.plain(self, http_block(self._head.status), _NOT_GRPC)
+        elif self.method.unary is None:
             self._wake_reader()
         elif len(self._messages) == 1:
             self._connection.handlers.begin(self, self._messages.popleft())
@@ -179,22 +174,30 @@ class Http2Call:
 
     def answer(self, response: Response) -> None:
         """Says the only message, and OK."""
-        if not self.over:
+        if not self._said:
             self._connection.outbox.answer(self, serialized(response))
 
     def succeed(self) -> None:
         """Says OK."""
-        if not self.over:
+        if not self._said:
             self._connection.outbox.end(self, OK)
 
     def fail(self, error: BaseException) -> None:
         """Says what went wrong."""
-        if self.over or self.end is not None:
+        if self._said:
             return
         # Clients whose service config retries this wait so long first.
-        more = [("grpc-retry-pushback-ms", str(RETRY_AFTER_S * 1000))]
-        block = status_block(status_of(error), more if isinstance(error, QueueFull) else [])
+        more = []
+        if isinstance(error, QueueFull | RateExceeded):
+            more = [("grpc-retry-pushback-ms", str(retry_after_ms(error)))]
+        block = status_block(status_of(error), more)
         self._connection.outbox.end(self, block)
+
+    def refuse(self, error: BaseException) -> None:
+        """Says what is wrong, whatever its handler is at."""
+        self.fail(error)
+        if self.task is not None:
+            self.task.cancel()
 
     def cut(self) -> None:
         """Forgets it: its caller is gone, or it is ended from outside."""
@@ -224,6 +227,21 @@ class Http2Call:
 
     # --- its own -----------------------------------------------------------------------------
 
+    @property
+    def _said(self) -> bool:
+        """Whether its end is out, or waits behind what is unsent."""
+        return self.over or self.end is not None
+
+    def _feed(self, payload: bytes) -> None:
+        try:
+            self._reader.feed(payload)
+        except TooLong as error:
+            self.refuse(MessageTooLong(str(error)))
+        except NotPacked as error:
+            self.refuse(BadField("", "NOT_A_MESSAGE", str(error)))
+        else:
+            self._count_held()
+
     def _take(self, message: bytes) -> None:
         if self.method.unary is not None and self._messages:
             expected = self.method.request.__name__
@@ -248,7 +266,7 @@ class Http2Call:
         self._connection.held += held - self.held
         self.held = held
         if self._connection.held > self._connection.most_held:
-            self.fail(MessageTooLong("too many unfinished messages on this connection"))
+            self.refuse(MessageTooLong("too many unfinished messages on this connection"))
 
     def _check_length(self, *, last: bool) -> None:
         length = self._head.length
@@ -260,9 +278,7 @@ class Http2Call:
             self._wakes_reader.set_result(None)
 
     def _expire(self) -> None:
-        self.fail(DeadlinePassed())
-        if self.task is not None:
-            self.task.cancel()
+        self.refuse(DeadlinePassed())
 
     def _finish(self) -> None:
         self.over = True

@@ -4,6 +4,7 @@ Header blocks are read by `hpack`.  A client sends the same block for call after
 that changed nothing in its table is remembered, with what it says: a look in a dict for most calls.
 """
 
+import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -16,12 +17,16 @@ from hpack.table import HeaderTable
 
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
 
+# It would tell the log, at DEBUG, every header: the callers' tokens among them.
+logging.getLogger("hpack").setLevel(logging.WARNING)
+
 # Bytes of names and values of one head, as HTTP/2 counts them: what is announced, and what is read
 # to refuse it politely.
 MAX_HEAD_BYTES = 16 * 1024
 _MOST_HEAD_BYTES = 64 * 1024
-# Blocks that are remembered for a connection.
+# Blocks that are remembered for a connection, and bytes of one.
 _REMEMBERED = 64
+_REMEMBERED_BYTES = 1024
 
 _CONTENT_TYPE = b"application/grpc"
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
@@ -76,7 +81,7 @@ class HeadReader:
         if changed:
             self._known.clear()
         head = _head(pairs, stream)
-        if not changed:
+        if not changed and len(block) <= _REMEMBERED_BYTES:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[block] = head

@@ -97,7 +97,7 @@ class Outbox:
 
     def plain(self, call: Sender, block: bytes, body: bytes) -> None:
         """Answers what is not gRPC: a head and a few words."""
-        call.begun = call.bare = True
+        call.begun = True
         self._frames.append(frame(frames.HEADERS, frames.END_HEADERS, call.number, block))
         call.unsent += body
         self._pump(call)

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterable
 
 from digitserve.server.addresses import listening
+from digitserve.server.guard.tls import certificate_name
 from digitserve.server.services import Method, Service
 from digitserve.server.services.drain import Drain
 from digitserve.server.transport.http2.connection import Connection
@@ -30,9 +32,23 @@ class Http2Server:
     """
 
     def __init__(
-        self, services: Iterable[Service], drain: Drain, *, max_message_bytes: int
+        self,
+        services: Iterable[Service],
+        drain: Drain,
+        *,
+        max_message_bytes: int,
+        tls: ssl.SSLContext | None = None,
+        socket_mode: int = 0o666,
     ) -> None:
-        """Makes a server that does nothing yet; inside a running event loop."""
+        """Makes a server that does nothing yet; inside a running event loop.
+
+        Args:
+            services: what it serves.
+            drain: told which calls are running.
+            max_message_bytes: bytes in one message.
+            tls: what callers over TCP must speak; None: plain text.
+            socket_mode: the file mode of Unix sockets.
+        """
         self.methods: dict[str, Method] = {
             f"/{service.name}/{name}": method
             for service in services
@@ -41,6 +57,8 @@ class Http2Server:
         self.handlers = Handlers(drain)
         self.connections: set[Connection] = set()
         self.max_message_bytes = max_message_bytes
+        self._tls = tls
+        self._socket_mode = socket_mode
         self._listeners: list[asyncio.Server] = []
         self._changed = asyncio.Event()
 
@@ -54,11 +72,16 @@ class Http2Server:
             AddressError: if it is no address, or another server holds it.
         """
         loop = asyncio.get_running_loop()
-        name, sockets = listening(address, _BACKLOG)
+        name, sockets = listening(address, _BACKLOG, self._socket_mode)
         for each in sockets:
-            make = loop.create_unix_server if each.family == socket.AF_UNIX else loop.create_server
+            local = each.family == socket.AF_UNIX
+            make = loop.create_unix_server if local else loop.create_server
             listener = await make(
-                lambda: Connection(self), sock=each, backlog=_BACKLOG, start_serving=False
+                lambda: Connection(self),
+                sock=each,
+                backlog=_BACKLOG,
+                ssl=None if local else self._tls,
+                start_serving=False,
             )
             self._listeners.append(listener)
         return name
@@ -105,7 +128,7 @@ class Http2Server:
                 made.setsockopt(socket.IPPROTO_TCP, number, value)
         host, port, *_ = transport.get_extra_info("peername")
         peer = f"ipv6:[{host}]:{port}" if made.family == socket.AF_INET6 else f"ipv4:{host}:{port}"
-        return peer, ""
+        return peer, certificate_name(transport.get_extra_info("peercert"))
 
     async def _none_left(self) -> None:
         while self.connections:

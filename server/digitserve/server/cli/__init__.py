@@ -1,0 +1,1 @@
+"""What the command `digitserve-server` is made of, beside serving itself."""
