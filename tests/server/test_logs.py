@@ -3,9 +3,12 @@
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitserve.server.observe.facts import CURRENT, Facts
-from digitserve.server.observe.logs import CallLog, Lines, struck
+from digitserve.server.observe.logs import FORMS, CallLog, Lines, struck
 from digitserve.v1 import digits_pb2
 from support.calls import Nobody
 from support.engines import BrokenEngine, InkEngine, image_of
+from support.guarded import Tokens, bearer
 from support.serving import TEST_CONFIG, serving, versions_of
 from support.talk import Talking, frame
 
@@ -102,6 +106,34 @@ def test_failures_alone_can_be_told() -> None:
     assert trace["call"] == broken["call"] != wrong["call"]
 
 
+@pytest.mark.parametrize("told", ["failures", "all"])
+def test_a_line_says_who_called(told: str, tmp_path: Path) -> None:
+    """By the name of his credential; of who has none, nobody's, whoever called before him."""
+    tokens = Tokens(tmp_path)
+    metadata = bearer(tokens.add("alice"))
+    config = replace(TEST_CONFIG, log_calls=told, tokens=tokens.path)
+    wrong = digits_pb2.PredictRequest(pixels=b"?")
+
+    async def script(up: Any) -> None:
+        async with Talking(up) as talking:
+            talk = talking.talk(metadata=metadata)
+            await talk.say(frame(b"?"))
+            await talk.end()
+
+    with written() as lines, serving(config, versions_of(InkEngine())) as up:
+        with up.digits() as stub:
+            for shown in (metadata, None):
+                with pytest.raises(grpc.RpcError):
+                    stub.Predict(wrong, metadata=shown)
+        asyncio.run(script(up))
+        said = calls_in(lines)
+    assert [(each["code"], each.get("identity")) for each in said] == [
+        ("INVALID_ARGUMENT", "alice"),
+        ("UNAUTHENTICATED", None),
+        ("OK", "alice"),
+    ]
+
+
 def test_no_call_is_told_unless_it_was_asked_for() -> None:
     """What goes wrong inside is, as ever."""
     with written() as lines, serving(versions=versions_of(BrokenEngine())) as up:
@@ -161,6 +193,25 @@ def test_a_line_stays_one_line(message: str, name: str) -> None:
     line = Lines(as_json=True).format(record)
     assert len(line.splitlines()) == 1
     assert json.loads(line)["identity"] == struck(name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_servers_own_lines_have_the_same_form(form: str) -> None:
+    """On stderr; of libraries only warnings."""
+    code = (
+        "import logging; from digitserve.server.observe.logs import set_up_logs\n"
+        f"set_up_logs({form!r})\n"
+        "logging.getLogger('digitserve.server.app').info('metrics at %s', 'x')\n"
+        "logging.getLogger('else').info('chatter')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    if form == "json":
+        assert json.loads(line)["message"] == "metrics at x"
+    else:
+        assert line.endswith(" INFO digitserve.server.app: metrics at x")
 
 
 def test_a_flood_is_not_written_line_by_line() -> None:

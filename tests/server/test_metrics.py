@@ -18,9 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitserve.server.addresses import AddressError
+from digitserve.server.engines import Answer
+from digitserve.server.observe.counted import Answers
 from digitserve.server.observe.family import counter, histogram
 from digitserve.server.observe.histogram import Histogram
 from digitserve.server.observe.metrics import Gathered, serve_metrics
+from digitserve.server.turns import Turn, Turns
 from digitserve.v1 import digits_pb2
 from support.command import failed_command
 from support.engines import BrokenEngine, HeldEngine, InkEngine, image_of
@@ -169,6 +172,19 @@ def test_what_networks_say_is_counted_image_by_image() -> None:
     assert (confident[0.9], confident[0.95]) == (0, 174)
     assert told['digitserve_rejection_sum{version="1"}'] == pytest.approx(174 * 0.09, rel=1e-5)
     assert told['digitserve_model_seconds_count{version="1"}'] == len(script)
+
+
+def test_a_version_that_is_loaded_anew_is_counted_by_its_own_turns() -> None:
+    """Another network under the same number may take fewer images at once, and know rejection."""
+    one, other = (Turns([InkEngine()], inline=True, images=images) for images in (32, 8))
+    probabilities = np.full((32, 10), 0.1, np.float32)
+    answers = Answers(one)
+    answers.see(Turn(Answer(probabilities), 0.0, 1e-5), 32, one)
+    rejection = np.zeros(32, np.float32)
+    answers.see(Turn(Answer(probabilities, rejection), 0.0, 1e-5), 32, other)
+    answers.fold()
+    assert answers.batches() == {"counts": [0, 0, 0, 4, 0, 1, *[0] * 6], "sum": 64}
+    assert answers.rejection.told()["sum"] == pytest.approx(32 * 0.9)
 
 
 @given(st.lists(st.floats(0, 20)), st.integers(0, 400))

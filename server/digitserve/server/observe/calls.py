@@ -11,7 +11,7 @@ from typing import Any
 
 from digitserve.server.errors import DeadlinePassed, code_of, first_cause, reason_of
 from digitserve.server.observe.counted import OK, Calls
-from digitserve.server.observe.facts import CURRENT, Facts
+from digitserve.server.observe.facts import CALLER, CURRENT, Facts
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import (
     Call,
@@ -57,12 +57,12 @@ def _unary(
 
     async def unary(data: bytes, call: Call) -> Response:
         begun = clock()
-        facts = watch.begin(call) if tells else None
+        facts = watch.begin(call, begun) if tells else None
         try:
             response = await handle(parsed(data, method.request), call)
         except BaseException as error:
             see(clock() - begun)
-            watch.failed(error, call, facts)
+            watch.failed(error, call, begun, facts)
             raise
         see(clock() - begun)
         if facts is not None:
@@ -76,13 +76,14 @@ def _stream(
     handle: Callable[[StreamCall], Coroutine[Any, Any, None]], watch: "_Watch"
 ) -> Callable[[StreamCall], Coroutine[Any, Any, None]]:
     async def stream(call: StreamCall) -> None:
+        begun = time.monotonic()
         watch.calls.opened += 1
-        facts = watch.begin(call) if watch.tells else None
+        facts = watch.begin(call, begun) if watch.tells else None
         try:
             await handle(call)
         except BaseException as error:
             watch.calls.closed += 1
-            watch.failed(error, call, facts)
+            watch.failed(error, call, begun, facts)
             raise
         watch.calls.closed += 1
         if facts is not None:
@@ -101,26 +102,36 @@ class _Watch:
         self.seconds = calls.seconds
         self.tells = bool(observer.tellers)
 
-    def begin(self, call: Call) -> Facts:
-        facts = Facts(self._name, call, streams=self.seconds is None, begun=time.monotonic())
-        # Never taken back: a call may end in another context than it began in.
-        CURRENT.set(facts)
-        for teller in self._tellers:
+    def begin(self, call: Call, begun: float) -> Facts | None:
+        """Gathers the facts of a call that somebody wants; of any stream: its frames may fail."""
+        CALLER.set("")
+        wanted = [teller for teller in self._tellers if teller.wants(call)]
+        if not wanted and self.seconds is not None:
+            CURRENT.set(None)
+            return None
+        facts = self._facts(call, begun)
+        for teller in wanted:
             teller.began(facts)
         return facts
 
-    def failed(self, error: BaseException, call: Call, facts: Facts | None) -> None:
+    def failed(self, error: BaseException, call: Call, begun: float, facts: Facts | None) -> None:
         code, reason = _seen(error, call)
         self.calls.failed[code] += 1
         self._reasons["call", reason] += 1
-        if facts is not None:
-            self.tell(facts, code, reason)
+        if self.tells:
+            self.tell(facts or self._facts(call, begun), code, reason)
 
     def tell(self, facts: Facts, code: str = OK, reason: str = "") -> None:
-        facts.code, facts.reason = code, reason
+        facts.code, facts.reason, facts.identity = code, reason, CALLER.get()
         facts.seconds = time.monotonic() - facts.begun
         for teller in self._tellers:
             teller.ended(facts)
+
+    def _facts(self, call: Call, begun: float) -> Facts:
+        facts = Facts(self._name, call, streams=self.seconds is None, begun=begun)
+        # Never taken back: a call may end in another context than it began in.
+        CURRENT.set(facts)
+        return facts
 
 
 def _seen(error: BaseException, call: Call) -> tuple[str, str]:

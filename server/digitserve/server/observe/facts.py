@@ -61,10 +61,10 @@ class Facts:
 
 
 CURRENT: ContextVar[Facts | None] = ContextVar("digitserve_call", default=None)
+# Known before the facts are, where only failures are told.
+CALLER: ContextVar[str] = ContextVar("digitserve_caller", default="")
 
 
 def identify(name: str) -> None:
     """Says who calls, once that is known."""
-    facts = CURRENT.get()
-    if facts is not None:
-        facts.identity = name
+    CALLER.set(name)

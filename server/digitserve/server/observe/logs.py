@@ -16,6 +16,7 @@ from typing import Any
 from digitserve.server.observe.counted import OK
 from digitserve.server.observe.facts import CURRENT, Facts
 from digitserve.server.observe.observer import Ending
+from digitserve.server.services import Call
 from digitserve.server.services.window import Frame
 
 FORMS = ("console", "json")
@@ -108,6 +109,10 @@ class CallLog:
         self._clock = clock
         self._second = 0.0
         self._lines = 0
+
+    def wants(self, _: Call) -> bool:
+        """All, or only those that will have failed."""
+        return self._everything
 
     def began(self, facts: Facts) -> None:
         """Nothing to tell yet."""

@@ -5,7 +5,7 @@
     services/streams  ──▶ a frame is written ───┘        └──────▶ tellers: log, traces
 
 Nobody watching is None, and costs that look.  Figures cost a microsecond a call; only tellers have
-the facts of each call gathered.
+the facts of a call gathered, and only of those that they want.
 """
 
 import time
@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from digitserve.server.errors import code_of, reason_of
 from digitserve.server.observe.facts import CURRENT, Facts
 from digitserve.server.observe.figures import Figures
+from digitserve.server.services import Call
 from digitserve.server.services.window import Frame
 from digitserve.server.turns import Turn
 from digitserve.server.versions.version import Version
@@ -43,8 +44,12 @@ _SKIPPED = {
 class Teller(Protocol):
     """Tells of calls, one by one."""
 
+    def wants(self, call: Call) -> bool:
+        """Whether it tells of a call however that ends; of a failure it hears anyway."""
+        ...
+
     def began(self, facts: Facts) -> None:
-        """A call began."""
+        """A call began that it wants."""
 
     def wrote(self, facts: Facts, frame: Frame, ending: Ending, written: float) -> None:
         """A frame of a stream was answered, at that instant."""

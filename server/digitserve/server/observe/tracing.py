@@ -25,6 +25,7 @@ from opentelemetry.util.types import AttributeValue
 from digitserve.server.observe.counted import OK
 from digitserve.server.observe.facts import Facts
 from digitserve.server.observe.observer import Ending
+from digitserve.server.services import Call
 from digitserve.server.services.window import Frame
 from digitserve.server.turns import Turn
 
@@ -82,11 +83,16 @@ class Tracing:
         self._parents = TraceContextTextMapPropagator()
         self._share, self._frame_share = share, frame_share
 
+    def wants(self, call: Call) -> bool:
+        """Whether a call is traced: as its caller says, else by chance."""
+        said = _SAYS.fullmatch(call.metadata(_PARENT))
+        if said is None:
+            return random.random() < self._share  # noqa: S311 - not a secret
+        return bool(int(said[1], 16) & 1)
+
     def began(self, facts: Facts) -> None:
-        """Begins a span, if this call is one of those that are traced."""
+        """Begins a span."""
         parent = facts.call.metadata(_PARENT)
-        if not _wanted(parent, self._share):
-            return
         service, _, method = facts.method.partition("/")
         attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
         span = self._tracer.start_span(
@@ -149,11 +155,3 @@ class Tracing:
     def close(self) -> None:
         """Sends what is left."""
         self._provider.shutdown()
-
-
-def _wanted(parent: str, share: float) -> bool:
-    """Whether a call is traced: as its caller says, else by chance."""
-    said = _SAYS.fullmatch(parent)
-    if said is None:
-        return random.random() < share  # noqa: S311 - not a secret
-    return bool(int(said[1], 16) & 1)
