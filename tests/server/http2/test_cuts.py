@@ -70,7 +70,7 @@ def answered(up: Serving, packets: list[bytes], pauses: list[bool]) -> list[Answ
         async def hand_over() -> None:
             while True:
                 for connection in up.server._server.connections:
-                    if connection.peer.endswith(name):
+                    if connection.inbox.peer.endswith(name):
                         for packet, pause in zip(packets, pauses, strict=True):
                             connection.data_received(packet)
                             if pause:  # what was put off has its turn

@@ -79,11 +79,11 @@ def test_calls_that_went_wrong_hold_nothing(up: Serving) -> None:
         stream = peer.begin()
         peer.data(stream, SEVEN[:300])
         peer.pass_by()
-        (held,) = {connection.held for connection in up.server._server.connections} - {0}
+        (held,) = {connection.inbox.held for connection in up.server._server.connections} - {0}
         assert held == 300
         peer.data(stream, SEVEN[300:], last=True)
         assert peer.wait(stream).digits == [7]
-        assert {connection.held for connection in up.server._server.connections} == {0}
+        assert {connection.inbox.held for connection in up.server._server.connections} == {0}
 
 
 def test_unfinished_messages_are_bounded_over_a_connection() -> None:
@@ -155,7 +155,7 @@ def test_messages_that_wait_are_kept_as_they_came(up: Serving) -> None:
 
 async def _kept(up: Serving) -> int:
     """Bytes of messages that no handler has read."""
-    calls = [call for each in up.server._server.connections for call in each._calls.values()]
+    calls = [call for each in up.server._server.connections for call in each.inbox._calls.values()]
     return sum(len(message) for call in calls for message in call._messages)
 
 

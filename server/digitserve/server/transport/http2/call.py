@@ -29,7 +29,7 @@ from digitserve.server.transport.http2.messages import (
 )
 
 if TYPE_CHECKING:
-    from digitserve.server.transport.http2.connection import Connection
+    from digitserve.server.transport.http2.inbox import Inbox
 
 _NOT_GRPC = b"This is a gRPC server: POST with content-type application/grpc, please.\n"
 # Bytes of messages that a handler has not read yet, after which the sender has to wait.
@@ -51,16 +51,14 @@ class Http2Call:
     """
 
     __slots__ = (
-        "_allowed", "_body", "_connection", "_deadline", "_head", "_messages", "_reader", "_timer",
+        "_allowed", "_body", "_deadline", "_head", "_inbox", "_messages", "_reader", "_timer",
         "_unread", "_wakes_reader", "_wakes_writer", "bare", "begun", "end", "half_closed", "held",
         "method", "number", "over", "task", "unsent", "window",
     )  # fmt: skip
 
-    def __init__(
-        self, connection: "Connection", number: int, head: Head, method: Method, most: int
-    ) -> None:
+    def __init__(self, inbox: "Inbox", number: int, head: Head, method: Method, most: int) -> None:
         """Begins; messages of at most so many bytes are taken."""
-        self._connection = connection
+        self._inbox = inbox
         self._head = head
         self._deadline = None if head.timeout_s is None else time.monotonic() + head.timeout_s
         self._reader = MessageReader(most, head.encoding, self._take)
@@ -77,7 +75,7 @@ class Http2Call:
         self.over = False
         self.half_closed = False
         self.held = 0
-        self.window = connection.outbox.initial
+        self.window = inbox.outbox.initial
         self.unsent = bytearray()
         self.begun = False
         self.end: bytes | None = None
@@ -87,7 +85,7 @@ class Http2Call:
 
     def peer(self) -> str:
         """Who calls."""
-        return self._connection.peer
+        return self._inbox.peer
 
     def metadata(self, name: str) -> str:
         """What the caller sent under a name."""
@@ -95,7 +93,7 @@ class Http2Call:
 
     def certificate(self) -> str:
         """The name in the caller's certificate."""
-        return self._connection.certificate
+        return self._inbox.certificate
 
     def deadline(self) -> float | None:
         """When the caller stops waiting."""
@@ -106,7 +104,7 @@ class Http2Call:
         while not self._messages:
             if self.half_closed:
                 return END if self._reader.whole() else GARBAGE
-            self._wakes_reader = self._connection.loop.create_future()
+            self._wakes_reader = self._inbox.loop.create_future()
             await self._wakes_reader
         message = self._messages.popleft()
         self._unread -= len(message) + PREFIX_BYTES
@@ -117,15 +115,15 @@ class Http2Call:
         """Sends a message, and waits while the caller takes none."""
         if self._said:
             raise CallEnded
-        outbox = self._connection.outbox
+        outbox = self._inbox.outbox
         outbox.message(self, serialized(response))
         while self.unsent or outbox.paused:
-            self._wakes_writer = self._connection.loop.create_future()
+            self._wakes_writer = self._inbox.loop.create_future()
             await self._wakes_writer
             if self.over:
                 raise CallEnded
 
-    # --- for its connection ------------------------------------------------------------------
+    # --- for its inbox -----------------------------------------------------------------------
 
     def receive(self, payload: bytes, size: int, *, last: bool) -> None:
         """Takes the payload of a DATA frame, which counted for `size` bytes.
@@ -157,13 +155,13 @@ class Http2Call:
         if self.over:
             return
         if self.bare:
-            self._connection.outbox.plain(self, http_block(self._head.status), _NOT_GRPC)
+            self._inbox.outbox.plain(self, http_block(self._head.status), _NOT_GRPC)
         elif self.method.unary is None:
             self._wake_reader()
         elif not self._reader.whole():
             self.fail(BadField("", "NOT_A_MESSAGE", "a message that breaks off"))
         elif self._messages:
-            self._connection.handlers.begin(self, self._messages.popleft())
+            self._inbox.handlers.begin(self, self._messages.popleft())
         else:
             expected = self.method.request.__name__
             self.fail(BadField("", "MESSAGE_MISSING", f"expected a {expected}, got none"))
@@ -176,22 +174,22 @@ class Http2Call:
         """Ends the call at its deadline; for those that are not answered at once."""
         if self._deadline is not None and self._timer is None:
             left = max(0.0, self._deadline - time.monotonic())
-            self._timer = self._connection.loop.call_later(left, self._expire)
+            self._timer = self._inbox.loop.call_later(left, self._expire)
 
     def answer(self, response: Response) -> None:
         """Says the only message, and OK."""
         if not self._said:
-            outbox = self._connection.outbox
+            outbox = self._inbox.outbox
             outbox.answer(self, serialized(response))
             if not self.over:  # its caller opens no window
                 self.keep_time()
-                if outbox.waiting > self._connection.most_held:
+                if outbox.waiting > self._inbox.most_held:
                     self._abandon(ErrorCode.ENHANCE_YOUR_CALM, "too many answers wait for a window")
 
     def succeed(self) -> None:
         """Says OK."""
         if not self._said:
-            self._connection.outbox.end(self, OK)
+            self._inbox.outbox.end(self, OK)
 
     def fail(self, error: BaseException) -> None:
         """Says what went wrong."""
@@ -202,7 +200,7 @@ class Http2Call:
         if isinstance(error, QueueFull | RateExceeded):
             more = [("grpc-retry-pushback-ms", str(retry_after_ms(error)))]
         block = status_block(status_of(error), more)
-        self._connection.outbox.end(self, block)
+        self._inbox.outbox.end(self, block)
 
     def refuse(self, error: BaseException) -> None:
         """Says what is wrong, whatever its handler is at."""
@@ -213,7 +211,7 @@ class Http2Call:
     def cut(self) -> None:
         """Forgets it: its caller is gone, or it is ended from outside."""
         self._finish()
-        self._connection.outbox.forget(self)
+        self._inbox.outbox.forget(self)
         if self.task is not None:
             self.task.cancel()
 
@@ -245,7 +243,7 @@ class Http2Call:
     def ended(self) -> None:
         """Lets go of the call, whose end is out."""
         self._finish()
-        self._connection.ended(self)
+        self._inbox.ended(self)
 
     # --- its own -----------------------------------------------------------------------------
 
@@ -277,13 +275,13 @@ class Http2Call:
         room = WINDOW - unread - self._allowed
         if room >= WINDOW // 2:
             self._allowed += room
-            self._connection.outbox.put(frames.window_update(self.number, room))
+            self._inbox.outbox.put(frames.window_update(self.number, room))
 
     def _count_held(self) -> None:
         held = self._reader.unfinished + (self._unread if self.method.unary is not None else 0)
-        self._connection.held += held - self.held
+        self._inbox.held += held - self.held
         self.held = held
-        if self._connection.held > self._connection.most_held:
+        if self._inbox.held > self._inbox.most_held:
             self.refuse(MessageTooLong("too many unfinished messages on this connection"))
 
     def _check_length(self, *, last: bool) -> None:
@@ -302,11 +300,11 @@ class Http2Call:
             self.refuse(DeadlinePassed())
 
     def _abandon(self, code: ErrorCode, why: str) -> None:
-        self._connection.reset(Violation(code, why, self.number))
+        self._inbox.reset(Violation(code, why, self.number))
 
     def _let_go(self) -> None:
         """Counts no more what is whole now: its handler has it, and admission counts that."""
-        self._connection.held -= self.held
+        self._inbox.held -= self.held
         self.held = 0
 
     def _finish(self) -> None:

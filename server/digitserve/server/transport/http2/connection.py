@@ -1,65 +1,34 @@
-"""One connection: its bytes taken apart into frames, and frames into calls.
+"""One connection, from its greeting to its last bytes: what comes is cut into frames.
 
-    socket ──▶ frames ──▶ heads ──▶ a call each ──▶ handlers
-                    └───▶ data  ──▶ messages of a call
+    socket ──▶ slices of a millisecond ──▶ frames ──▶ inbox ──▶ calls
+    socket ◀── one write for all that a slice brought ◀── outbox ◀┘
 
 Python's `h2` does all this too, for 119 µs a call (docs/decisions/0010); this does what gRPC needs.
-Whatever a peer sends, it is answered as RFC 9113 lays down or the connection is ended; what is
-kept for it is bounded.
 """
 
 import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from google.protobuf.empty_pb2 import Empty
-
-from digitserve.server.errors import (
-    CompressionUnknown,
-    DomainError,
-    MetadataTooLong,
-    MethodUnknown,
-)
-from digitserve.server.services import Method
-from digitserve.server.transport.http2 import frames, heads
-from digitserve.server.transport.http2.call import WINDOW, Http2Call
+from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
-from digitserve.server.transport.http2.heads import Head, HeadReader
-from digitserve.server.transport.http2.messages import ENCODINGS
+from digitserve.server.transport.http2.inbox import GREETING, Inbox
 from digitserve.server.transport.http2.outbox import Outbox
 
 if TYPE_CHECKING:
     from digitserve.server.transport.http2.server import Http2Server
 
-# Calls that may be open at once on a connection; more wait at the caller.  This alone bounds those
-# that have no deadline and are never half-closed: each holds some 2 kB, and what it has sent.
-MAX_CALLS = 1024
 # A message of 20 images fits one frame.
 _FRAME_SIZE = frames.DEFAULT_FRAME_SIZE
-# Each call has a window of its own; that of the connection only has to be no hindrance.
-_CONNECTION_WINDOW = 4 * 1024 * 1024
-# Bytes of one header block, as they come.
-_MOST_BLOCK = 32 * 1024
 # Seconds for a client to say that it speaks HTTP/2.
 _GREETING_S = 20.0
 # Seconds that the frames of one connection may take before others have a turn.
 _SLICE_S = 0.001
-# Seconds for a peer to take what was said last, and to close.
-_LAST_BYTES_S = 1.0
-# Characters of what a caller named that its refusal repeats.
-_REPEATED = 256
 # Bytes that wait for a turn, above which nothing more is read.
 _MOST_WAITING = 256 * 1024
+# Seconds for a peer that may be slow to take what was said last, and to close.
+_PARTING_S = 5.0
 
-_GREETING = frames.settings(
-    {
-        frames.MAX_CONCURRENT_STREAMS: MAX_CALLS,
-        frames.INITIAL_WINDOW_SIZE: WINDOW,
-        frames.MAX_HEADER_LIST_SIZE: heads.MAX_HEAD_BYTES,
-    }
-) + frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW)
-
-_NO_METHOD = Method(Empty)
 _HTTP_1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
@@ -70,37 +39,22 @@ class Connection(asyncio.Protocol):
     """A client's connection.
 
     Attributes:
-        loop: where it lives.
-        handlers: what runs its calls.
         outbox: what it sends.
-        peer: who is at the other end.
-        certificate: the name that it proved; empty if none.
-        held: bytes of messages that are not whole yet, over all calls.
-        most_held: how many there may be.
+        inbox: what it receives, and its calls.
     """
 
+    _transport: asyncio.Transport
     outbox: Outbox
+    inbox: Inbox
 
     def __init__(self, server: "Http2Server") -> None:
         """Serves a client of `server`."""
-        self.loop = asyncio.get_running_loop()
-        self.handlers = server.handlers
-        self.peer = self.certificate = ""
-        self.held = 0
-        self.most_held = 4 * server.max_message_bytes
         self._server = server
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self._heads = HeadReader()
-        self._calls: dict[int, Http2Call] = {}
-        self._last = 0  # the highest stream so far
+        self._loop = asyncio.get_running_loop()
         self._rest = b""
         self._again: asyncio.Handle | None = None
-        self._young: list[Http2Call] = []  # of this slice, with a deadline and more to come
         self._promised = frames.LARGEST_NUMBER  # the last stream that is looked at
-        self._greeted = self._settled = False
-        self._refusing = self._closing = False
-        self._block: tuple[int, int, bytes] | None = None  # stream, flags, what there is of it
-        self._taken = 0  # bytes that the connection's window is to be opened by
+        self._greeted = self._closing = False
         self._waiting: asyncio.TimerHandle | None = None
 
     # --- asyncio.Protocol --------------------------------------------------------------------
@@ -112,9 +66,10 @@ class Connection(asyncio.Protocol):
         if chosen is not None and chosen.selected_alpn_protocol() != "h2":
             self._transport.abort()  # as RFC 9113 wants of TLS
         self.outbox = Outbox(self._transport)
-        self.peer, self.certificate = self._server.known(self._transport)
+        known = self._server.known(self._transport)
+        self.inbox = Inbox(self._server, self.outbox, known, self._close_if_done)
         self._server.connections.add(self)
-        self._waiting = self.loop.call_later(_GREETING_S, self._transport.abort)
+        self._waiting = self._loop.call_later(_GREETING_S, self._transport.abort)
         if self._server.stopping:  # it was accepted before, and is heard of only now
             self._transport.abort()
 
@@ -142,7 +97,7 @@ class Connection(asyncio.Protocol):
             self._waiting.cancel()
         if self._again is not None:
             self._again.cancel()
-        self._cut_calls()
+        self.inbox.cut()
         self._server.lost(self)
 
     def pause_writing(self) -> None:
@@ -155,54 +110,36 @@ class Connection(asyncio.Protocol):
         """Goes on."""
         self.outbox.paused = False
         if self._closing:
-            self.loop.call_soon(self._half_close)
+            self._loop.call_soon(self._half_close)
             return
         if self._again is None:
-            self._again = self.loop.call_soon(self._go_on)
-        for call in list(self._calls.values()):
-            call.sent()
+            self._again = self._loop.call_soon(self._go_on)
+        self.inbox.go_on()
 
-    # --- for the server and the calls ----------------------------------------------------------
-
-    @property
-    def calls(self) -> int:
-        """How many calls are open."""
-        return len(self._calls)
+    # --- for the server ------------------------------------------------------------------------
 
     def refuse(self) -> None:
         """Takes no new calls; closes when the last one has ended."""
-        if not self._refusing and not self._closing:
-            self._refusing = True
-            self._promised = self._last
+        inbox = self.inbox
+        if not inbox.refusing and not self._closing:
+            inbox.refusing = True
+            self._promised = inbox.last
             if not self._greeted:
                 self._part()
                 return
-            self.outbox.put(frames.goaway(self._last, ErrorCode.NO_ERROR))
+            self.outbox.put(frames.goaway(inbox.last, ErrorCode.NO_ERROR))
             self._close_if_done()
 
     def cut(self) -> None:
         """Ends it now."""
         self._closing = True
         self.outbox.flush()
-        self._cut_calls()
+        self.inbox.cut()
         self._transport.close()
 
     def abort(self) -> None:
         """Ends it without another word."""
         self._transport.abort()
-
-    def reset(self, error: Violation) -> None:
-        """Ends one stream, saying why."""
-        self.outbox.put(frames.rst_stream(error.stream, error.code))
-        if (call := self._calls.get(error.stream)) is not None:
-            call.cut()
-            self._forget(call)
-
-    def ended(self, call: Http2Call) -> None:
-        """Forgets a call whose end is out."""
-        if not call.half_closed:  # the rest of it is not wanted
-            self.outbox.put(frames.rst_stream(call.number, ErrorCode.NO_ERROR))
-        self._forget(call)
 
     # --- frames --------------------------------------------------------------------------------
 
@@ -216,10 +153,10 @@ class Connection(asyncio.Protocol):
             self.outbox.flush()
             if self._closing:
                 self._part()
-            for call in self._young:
-                if not call.half_closed and not call.over:
-                    call.keep_time()
-            self._young.clear()
+            elif self._waiting is not None and self.inbox.settled:
+                self._waiting.cancel()
+                self._waiting = None
+            self.inbox.keep_time()
 
     def _go_on(self) -> None:
         """Takes what had to wait for its turn."""
@@ -238,7 +175,7 @@ class Connection(asyncio.Protocol):
             at = self._greet(data)
             if not self._greeted:
                 return at
-        end, until = len(data), time.monotonic() + _SLICE_S
+        take, end, until = self.inbox.take, len(data), time.monotonic() + _SLICE_S
         while end - at >= frames.HEAD_BYTES and not self._closing:
             head, flags, stream = frames.HEAD.unpack_from(data, at)
             if head >> 8 > _FRAME_SIZE:
@@ -249,15 +186,13 @@ class Connection(asyncio.Protocol):
                 break
             at = stop
             try:
-                self._take_frame(
-                    head & 255, flags, stream & frames.LARGEST_NUMBER, data[start:stop]
-                )
+                take(head & 255, flags, stream & frames.LARGEST_NUMBER, data[start:stop])
             except Violation as error:
                 if not error.stream:
                     raise
-                self.reset(error)
+                self.inbox.reset(error)
             if time.monotonic() > until and end - at >= frames.HEAD_BYTES:
-                self._again = self.loop.call_soon(self._go_on)
+                self._again = self._loop.call_soon(self._go_on)
                 break
         return at
 
@@ -271,168 +206,22 @@ class Connection(asyncio.Protocol):
                 self._transport.write(_HTTP_1)
                 self._closing = True
                 return len(data)
-            self._transport.write(_GREETING)
+            self._transport.write(GREETING)
             raise Violation(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 preface")
         if len(data) < size:
             return 0
         self._greeted = True
-        self._transport.write(_GREETING)  # not before: HTTP/1 could make nothing of it
+        self._transport.write(GREETING)  # not before: HTTP/1 could make nothing of it
         return size
 
-    def _take_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if not self._settled or self._block is not None:
-            self._check_order(kind, flags, stream)
-        if kind == frames.DATA:
-            self._take_data(flags, stream, payload)
-        elif kind == frames.HEADERS:
-            self._take_headers(flags, stream, payload)
-        elif kind == frames.WINDOW_UPDATE:
-            self._take_window_update(stream, frames.number_in(payload))
-        elif kind == frames.CONTINUATION:
-            self._take_continuation(flags, stream, payload)
-        elif kind == frames.RST_STREAM:
-            self._take_rst_stream(stream, payload)
-        elif kind == frames.PRIORITY:
-            self._numbered(stream)
-            frames.check_priority(payload, stream)
-        else:
-            self._take_of_connection(kind, flags, stream, payload)
-
-    def _check_order(self, kind: int, flags: int, stream: int) -> None:
-        if not self._settled and (kind != frames.SETTINGS or flags & frames.ACK):
-            raise Violation(ErrorCode.PROTOCOL_ERROR, "expected SETTINGS first")
-        if self._block is not None and (kind != frames.CONTINUATION or stream != self._block[0]):
-            raise Violation(ErrorCode.PROTOCOL_ERROR, "expected CONTINUATION")
-
-    def _take_data(self, flags: int, stream: int, payload: bytes) -> None:
-        size = len(payload)
-        self._taken += size
-        if self._taken >= _CONNECTION_WINDOW // 2:
-            self.outbox.put(frames.window_update(0, self._taken))
-            self._taken = 0
-        if flags & frames.PADDED:
-            payload = frames.unpadded(payload)
-        call = self._calls.get(stream)
-        if call is None:
-            self._numbered(stream, known=True)
-            raise Violation(ErrorCode.STREAM_CLOSED, "data for a call that is over", stream)
-        call.receive(payload, size, last=bool(flags & frames.END_STREAM))
-
-    def _take_headers(self, flags: int, stream: int, payload: bytes) -> None:
-        self._numbered(stream)
-        if flags & frames.PADDED:
-            payload = frames.unpadded(payload)
-        if flags & frames.WITH_PRIORITY:
-            payload = frames.without_priority(payload, stream)
-        self._block = (stream, flags, payload)
-        if flags & frames.END_HEADERS:
-            self._take_block()
-
-    def _take_continuation(self, flags: int, stream: int, payload: bytes) -> None:
-        if self._block is None:
-            raise Violation(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of nothing")
-        if not payload and not flags & frames.END_HEADERS:
-            raise Violation(ErrorCode.ENHANCE_YOUR_CALM, "an empty CONTINUATION")
-        _, flags_before, block = self._block
-        if len(block) + len(payload) > _MOST_BLOCK:
-            raise Violation(ErrorCode.ENHANCE_YOUR_CALM, "the head is too long")
-        self._block = (stream, flags_before, block + payload)
-        if flags & frames.END_HEADERS:
-            self._take_block()
-
-    def _take_window_update(self, stream: int, more: int) -> None:
-        if not stream:
-            if not more:
-                raise Violation(ErrorCode.PROTOCOL_ERROR, "a window opened by nothing")
-            self.outbox.open(more)
-            return
-        self._numbered(stream, known=True)
-        if not more:
-            raise Violation(ErrorCode.PROTOCOL_ERROR, "a window opened by nothing", stream)
-        if (call := self._calls.get(stream)) is not None:
-            self.outbox.open_call(call, more)
-
-    def _take_rst_stream(self, stream: int, payload: bytes) -> None:
-        frames.number_in(payload)
-        self._numbered(stream, known=True)
-        if (call := self._calls.get(stream)) is not None:
-            call.cut()
-            self._forget(call)
-
-    def _take_of_connection(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if kind > frames.CONTINUATION:
-            return  # what is not known is not minded
-        if kind == frames.PUSH_PROMISE:
-            raise Violation(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
-        if stream:
-            raise Violation(ErrorCode.PROTOCOL_ERROR, f"frame {kind} on a stream")
-        if kind == frames.SETTINGS:
-            self._take_settings(flags, payload)
-        elif kind == frames.PING:
-            if len(payload) != 8:
-                raise Violation(ErrorCode.FRAME_SIZE_ERROR, "a PING has 8 bytes")
-            if not flags & frames.ACK:
-                self.outbox.put(frames.frame(frames.PING, frames.ACK, 0, payload))
-
-    def _take_settings(self, flags: int, payload: bytes) -> None:
-        if len(payload) % frames.SETTING.size or (flags & frames.ACK and payload):
-            raise Violation(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong length")
-        if flags & frames.ACK:
-            return
-        self.outbox.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        self.outbox.settle(frames.SETTING.iter_unpack(payload), list(self._calls.values()))
-        if not self._settled:
-            self._settled = True
-            if self._waiting is not None:
-                self._waiting.cancel()
-
-    # --- calls ---------------------------------------------------------------------------------
-
-    def _take_block(self) -> None:
-        assert self._block is not None
-        stream, flags, block = self._block
-        self._block = None
-        if (call := self._calls.get(stream)) is not None:
-            self._heads.skip(block)
-            if call.half_closed:
-                raise Violation(ErrorCode.STREAM_CLOSED, "a head after its end", stream)
-            if not flags & frames.END_STREAM:
-                raise Violation(ErrorCode.PROTOCOL_ERROR, "a second head", stream)
-            call.check_length_at_end()
-            call.close()
-            return
-        if stream <= self._last:
-            # Its table would be another one from here on: no way to read on.
-            raise Violation(ErrorCode.STREAM_CLOSED, "a head for a call that is over")
-        self._last = stream
-        head = self._heads.read(block, stream)
-        if self._refusing or len(self._calls) >= MAX_CALLS:
-            raise Violation(ErrorCode.REFUSED_STREAM, "no more calls here", stream)
-        self._begin(stream, head, last=bool(flags & frames.END_STREAM))
-
-    def _begin(self, stream: int, head: Head, *, last: bool) -> None:
-        method = self._server.methods.get(head.path)
-        call = Http2Call(self, stream, head, method or _NO_METHOD, self._server.max_message_bytes)
-        self._calls[stream] = call
-        if last:
-            call.check_length_at_end()
-        elif head.timeout_s is not None:
-            self._young.append(call)
-        if not head.status:
-            if (error := _refusal(head, method)) is not None:
-                call.half_closed = last
-                call.fail(error)
-            elif call.method.unary is None:
-                self.handlers.begin_stream(call)
-        if last:
-            call.close()
+    # --- the end -------------------------------------------------------------------------------
 
     def _end(self, error: Violation) -> None:
         """Ends the connection, saying why."""
         self._closing = True
-        last = min(self._last, self._promised)
+        last = min(self.inbox.last, self._promised)
         self.outbox.put(frames.goaway(last, error.code, str(error)))
-        self._cut_calls()
+        self.inbox.cut()
 
     def _part(self) -> None:
         """Closes once the peer has: bytes that were not read would take back what was said last."""
@@ -443,7 +232,7 @@ class Connection(asyncio.Protocol):
         self.outbox.closed = True
         if self._waiting is not None:
             self._waiting.cancel()
-        self._waiting = self.loop.call_later(_LAST_BYTES_S, self._transport.abort)
+        self._waiting = self._loop.call_later(_PARTING_S, self._transport.abort)
         if not self._transport.can_write_eof():
             self._transport.close()
             return
@@ -461,31 +250,6 @@ class Connection(asyncio.Protocol):
         except OSError:  # the peer has gone meanwhile
             self._transport.abort()
 
-    def _cut_calls(self) -> None:
-        for call in list(self._calls.values()):
-            call.cut()
-        self._calls.clear()
-
-    def _forget(self, call: Http2Call) -> None:
-        self._calls.pop(call.number, None)
-        self._close_if_done()
-
     def _close_if_done(self) -> None:
-        if self._refusing and not self._calls:
-            self.loop.call_soon(self._part)
-
-    def _numbered(self, stream: int, *, known: bool = False) -> None:
-        """Refuses numbers that a client may not use, or, of those it must have, has not yet."""
-        if stream % 2 == 0 or (known and stream > self._last):
-            raise Violation(ErrorCode.PROTOCOL_ERROR, f"stream {stream} may not be used so")
-
-
-def _refusal(head: Head, method: Method | None) -> DomainError | None:
-    """Why a call does not reach its handler, if it does not."""
-    if method is None:
-        return MethodUnknown(head.path[:_REPEATED])
-    if head.too_long:
-        return MetadataTooLong(heads.MAX_HEAD_BYTES)
-    if head.encoding not in ENCODINGS:
-        return CompressionUnknown(head.encoding[:_REPEATED])
-    return None
+        if self.inbox.refusing and not self.inbox:
+            self._loop.call_soon(self._part)

@@ -16,8 +16,7 @@ from digitserve.server.transport.http2.handlers import Handlers
 _BACKLOG = 1024
 # Seconds after which a peer that vanished without a word is noticed, by the kernel's probes.
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
-
-# Seconds for a peer to take what was written to it.
+# Seconds for peers to take what was written to them before the server stops.
 _LAST_BYTES_S = 1.0
 
 
