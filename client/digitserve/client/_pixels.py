@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from digitserve.client.errors import InvalidImage
 from digitserve.v1 import digits_pb2
@@ -105,14 +105,16 @@ def _is_array(images: object) -> bool:
 
 
 def _view(image: object) -> tuple[memoryview, str]:
+    given: Any = image
     try:
-        view = memoryview(image)  # type: ignore[arg-type]  # what cannot is told so
-    except TypeError:
-        if not hasattr(image, "__array__"):
-            raise InvalidImage(
-                f"expected a buffer of 28x28 pixels, got {type(image).__name__}"
-            ) from None
-        view = memoryview(image.__array__())
+        try:
+            view = memoryview(given)
+        except TypeError:
+            view = memoryview(given.__array__())
+    except (AttributeError, TypeError):
+        raise InvalidImage(
+            f"expected a buffer of 28x28 pixels, got {type(image).__name__}"
+        ) from None
     kind = _KINDS.get(view.format) or _KINDS.get(view.format.lstrip("@=<|"))
     if kind is None:
         raise InvalidImage(f"expected uint8 or float pixels, got the format {view.format!r}")
