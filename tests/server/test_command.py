@@ -184,3 +184,13 @@ def test_sigterm_during_a_stream_loses_nothing() -> None:
     assert result.fault == ""
     assert result.answered >= 50
     assert result.refused >= 20
+
+
+def test_what_nobody_asked_for_is_not_read() -> None:
+    """Neither grpcio, which serves nothing here, nor the guard, nor metrics: a start is short."""
+    left_out = ("grpc", "digitserve.server.guard.guarding", "prometheus_client", "opentelemetry")
+    told = (
+        f"import sys, digitserve.server.__main__; print(set(sys.modules).intersection({left_out}))"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

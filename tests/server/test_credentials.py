@@ -15,15 +15,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from digitserve.server.config import Config
-from digitserve.server.guard.guarding import guarded
 from digitserve.server.guard.scopes import Scope, scope_of
 from digitserve.server.guard.tokens import make_token
-from digitserve.server.services.digits import digit_service
 from digitserve.v1 import digits_pb2, models_pb2
 from support.engines import image_of
 from support.guarded import Guarded, Tokens, bearer, guarding
 from support.keys import forged, public_pem, rs256, rsa_key, signed
+from support.serving import Serving
 from support.talk import reason_of
 
 _DIGITS, _MODELS = "/digitserve.v1.DigitService", "/digitserve.v1.ModelService"
@@ -249,11 +247,9 @@ def test_reflection_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_without_a_guard_nothing_is_wrapped() -> None:
+def test_without_credentials_to_go_by_there_is_no_guard(serving: Serving) -> None:
     """And so nothing is paid for it."""
-    parts: Any = (Config(), None, None, None)
-    service = digit_service(*parts)
-    assert guarded(service, None) is service
+    assert serving.server.guard is None
 
 
 def test_the_log_holds_no_token(up: Guarded, held: Held, caplog: pytest.LogCaptureFixture) -> None:

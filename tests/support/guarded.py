@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from digitserve.server import app
+from digitserve.server.guard import guarding as guarding_
 from digitserve.server.guard.guarding import Guard
 from digitserve.server.guard.tokens import make_token
 from digitserve.server.services import Method, Service
@@ -111,7 +113,7 @@ def guarding(tokens: Tokens, monkeypatch: pytest.MonkeyPatch, **config: Any) -> 
     jwks = tokens.path.with_name("jwks.json")
     write_jwks(jwks, jwk(rsa_key(), "k1"))
     with monkeypatch.context() as patch:
-        patch.setattr(app, "Guard", lambda config: Guard(config, wall=wall, clock=clock))
+        patch.setattr(guarding_, "Guard", partial(Guard, wall=wall, clock=clock))
         for name in ("digit_service", "model_service"):
             patch.setattr(app, name, _recorded(getattr(app, name), reached))
         told = replace(

@@ -7,16 +7,17 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
-from digitserve.server.guard.guarding import Guard, guarded
 from digitserve.server.guard.tls import tls_of
 from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
+from digitserve.server.services import Service
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.health import Health
@@ -27,6 +28,9 @@ from digitserve.server.transport.http2.server import Http2Server
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
+
+if TYPE_CHECKING:
+    from digitserve.server.guard.guarding import Guard
 
 __all__ = ["MissingExtra", "Server"]
 
@@ -63,7 +67,6 @@ class Server:
         self._versions = versions
         self.registry = Registry()
         self.watch = Watch(config, self.registry)
-        self.guard = Guard(config) if config.tokens or config.jwks else None
         self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
@@ -79,11 +82,9 @@ class Server:
         neighbours = [self._health.service]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
+        self.guard, reached = _behind_guard(config, [*services, *neighbours])
         self._server = Http2Server(
-            [
-                observed(guarded(service, self.guard), self.observer)
-                for service in (*services, *neighbours)
-            ],
+            [observed(service, self.observer) for service in reached],
             self._drain,
             max_message_bytes=config.max_message_bytes,
             tls=None if self._tls is None else self._tls.context,
@@ -182,6 +183,16 @@ class Server:
         if self.observer is not None:
             await asyncio.to_thread(self.observer.close)
         self.registry.close()
+
+
+def _behind_guard(config: Config, services: list[Service]) -> tuple["Guard | None", list[Service]]:
+    if not (config.tokens or config.jwks):
+        return None, services
+    # Who wants no guard need not wait for it to be read.
+    from digitserve.server.guard.guarding import Guard, guarded  # noqa: PLC0415
+
+    guard = Guard(config)
+    return guard, [guarded(service, guard) for service in services]
 
 
 def _serve_metrics(

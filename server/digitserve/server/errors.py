@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.rpc import code_pb2, status_pb2
 from google.rpc import error_details_pb2 as details
-from google.rpc import status_pb2
 
 DOMAIN = "digitserve"
 RETRY_AFTER_S = 1
@@ -336,32 +335,32 @@ def _quota(error: RateExceeded | StreamsExceeded) -> Message:
 
 
 # The status code, and what makes each of the details beside ErrorInfo.
-_Row: TypeAlias = tuple[grpc.StatusCode, *tuple[Callable[..., Message] | None, ...]]
+_Row: TypeAlias = tuple[int, *tuple[Callable[..., Message] | None, ...]]
 
 _TABLE: dict[type[DomainError], _Row] = {
-    BadField: (grpc.StatusCode.INVALID_ARGUMENT, _bad_request),
-    UnknownModel: (grpc.StatusCode.NOT_FOUND, _resource),
-    UnknownService: (grpc.StatusCode.NOT_FOUND, None),
-    MethodUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
-    CompressionUnknown: (grpc.StatusCode.UNIMPLEMENTED, None),
-    MessageTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
-    MetadataTooLong: (grpc.StatusCode.RESOURCE_EXHAUSTED, None),
-    NoModelReady: (grpc.StatusCode.UNAVAILABLE, _retry),
-    VersionLoading: (grpc.StatusCode.UNAVAILABLE, _retry),
-    VersionRefused: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
-    VersionInUse: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
-    NothingBefore: (grpc.StatusCode.FAILED_PRECONDITION, _precondition),
-    PromotionLost: (grpc.StatusCode.ABORTED, None),
-    ControlOff: (grpc.StatusCode.PERMISSION_DENIED, None),
-    Draining: (grpc.StatusCode.UNAVAILABLE, _retry),
-    QueueFull: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry),
-    DeadlinePassed: (grpc.StatusCode.DEADLINE_EXCEEDED, None),
-    CredentialMissing: (grpc.StatusCode.UNAUTHENTICATED, None),
-    CredentialWrong: (grpc.StatusCode.UNAUTHENTICATED, None),
-    CredentialExpired: (grpc.StatusCode.UNAUTHENTICATED, None),
-    ScopeMissing: (grpc.StatusCode.PERMISSION_DENIED, None),
-    RateExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, _retry, _quota),
-    StreamsExceeded: (grpc.StatusCode.RESOURCE_EXHAUSTED, _quota),
+    BadField: (code_pb2.INVALID_ARGUMENT, _bad_request),
+    UnknownModel: (code_pb2.NOT_FOUND, _resource),
+    UnknownService: (code_pb2.NOT_FOUND, None),
+    MethodUnknown: (code_pb2.UNIMPLEMENTED, None),
+    CompressionUnknown: (code_pb2.UNIMPLEMENTED, None),
+    MessageTooLong: (code_pb2.RESOURCE_EXHAUSTED, None),
+    MetadataTooLong: (code_pb2.RESOURCE_EXHAUSTED, None),
+    NoModelReady: (code_pb2.UNAVAILABLE, _retry),
+    VersionLoading: (code_pb2.UNAVAILABLE, _retry),
+    VersionRefused: (code_pb2.FAILED_PRECONDITION, _precondition),
+    VersionInUse: (code_pb2.FAILED_PRECONDITION, _precondition),
+    NothingBefore: (code_pb2.FAILED_PRECONDITION, _precondition),
+    PromotionLost: (code_pb2.ABORTED, None),
+    ControlOff: (code_pb2.PERMISSION_DENIED, None),
+    Draining: (code_pb2.UNAVAILABLE, _retry),
+    QueueFull: (code_pb2.RESOURCE_EXHAUSTED, _retry),
+    DeadlinePassed: (code_pb2.DEADLINE_EXCEEDED, None),
+    CredentialMissing: (code_pb2.UNAUTHENTICATED, None),
+    CredentialWrong: (code_pb2.UNAUTHENTICATED, None),
+    CredentialExpired: (code_pb2.UNAUTHENTICATED, None),
+    ScopeMissing: (code_pb2.PERMISSION_DENIED, None),
+    RateExceeded: (code_pb2.RESOURCE_EXHAUSTED, _retry, _quota),
+    StreamsExceeded: (code_pb2.RESOURCE_EXHAUSTED, _quota),
 }
 
 
@@ -371,7 +370,7 @@ def status_of(error: BaseException) -> status_pb2.Status:
     if not isinstance(error, DomainError):
         return _unforeseen(error)
     code, *makers = _TABLE[type(error)]
-    status = status_pb2.Status(code=code.value[0], message=str(error))
+    status = status_pb2.Status(code=code, message=str(error))
     status.details.add().Pack(details.ErrorInfo(reason=error.reason, domain=DOMAIN))
     for make in makers:
         if make is not None:
@@ -382,7 +381,10 @@ def status_of(error: BaseException) -> status_pb2.Status:
 def code_of(error: BaseException) -> str:
     """The name of the status code that a caller sees of `error`; the log is told nothing."""
     error = first_cause(error)
-    return _TABLE[type(error)][0].name if isinstance(error, DomainError) else "INTERNAL"
+    if not isinstance(error, DomainError):
+        return "INTERNAL"
+    name: str = code_pb2.Code.Name(_TABLE[type(error)][0])
+    return name
 
 
 def reason_of(error: BaseException) -> str:
@@ -402,9 +404,7 @@ def _unforeseen(error: BaseException) -> status_pb2.Status:
     """Tells the log everything and the caller nothing but where to find it."""
     number = secrets.token_hex(4)
     _log.error("internal error %s", number, exc_info=error)
-    status = status_pb2.Status(
-        code=grpc.StatusCode.INTERNAL.value[0], message=f"internal error {number}"
-    )
+    status = status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {number}")
     info = details.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"id": number})
     status.details.add().Pack(info)
     return status

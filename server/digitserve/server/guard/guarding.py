@@ -146,10 +146,8 @@ def _expires(identity: Identity) -> float:
     return _NEVER if identity.expires is None else identity.expires
 
 
-def guarded(service: Service, guard: Guard | None) -> Service:
-    """The service, with the guard before each of its methods; without one, as it is."""
-    if guard is None:
-        return service
+def guarded(service: Service, guard: Guard) -> Service:
+    """The service, with the guard before each of its methods."""
     methods = {
         name: _guarded(method, guard, scope_of(service.name, name))
         for name, method in service.methods.items()

@@ -9,7 +9,6 @@ from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import (
     BadField,
-    DeadlinePassed,
     MessageTooLong,
     QueueFull,
     RateExceeded,
@@ -19,7 +18,13 @@ from digitserve.server.errors import (
 from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
 from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
-from digitserve.server.transport.http2.heads import OK, Head, http_block, status_block
+from digitserve.server.transport.http2.heads import (
+    DEADLINE_EXCEEDED,
+    OK,
+    Head,
+    http_block,
+    status_block,
+)
 from digitserve.server.transport.http2.messages import (
     PREFIX_BYTES,
     MessageReader,
@@ -296,8 +301,10 @@ class Http2Call:
     def _expire(self) -> None:
         if self.unsent:  # its end would wait behind that
             self._abandon(ErrorCode.CANCEL, "the deadline passed, and no window was opened")
-        else:
-            self.refuse(DeadlinePassed())
+        elif not self._said:
+            self._inbox.outbox.end(self, DEADLINE_EXCEEDED)
+            if self.task is not None:
+                self.task.cancel()
 
     def _abandon(self, code: ErrorCode, why: str) -> None:
         self._inbox.reset(Violation(code, why, self.number))

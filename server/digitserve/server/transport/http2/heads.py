@@ -191,6 +191,8 @@ ANSWER = (
     + _literal(b"grpc-accept-encoding", b"identity,deflate,gzip")
 )
 OK = _literal(b"grpc-status", b"0")
+# Without details: just what its caller's own side says at that instant.
+DEADLINE_EXCEEDED = _literal(b"grpc-status", b"4") + _literal(b"grpc-message", b"Deadline Exceeded")
 
 
 def status_block(status: status_pb2.Status, more: Iterable[tuple[str, str]] = ()) -> bytes:
