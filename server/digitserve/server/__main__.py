@@ -82,7 +82,7 @@ def _fail(code: int, error: Exception) -> NoReturn:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop where it is installed: a few per cent off a call, for 10 ms at the start."""
+    """The loop of uvloop where it is installed: it takes a few per cent off a call."""
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
