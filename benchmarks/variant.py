@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.subjects import MODEL
-from digitserve.server.__main__ import loop_factory
+from digitserve.server.loops import loop_factory
 from digitserve.server.app import Server
 from digitserve.server.config import Config
 

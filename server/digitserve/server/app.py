@@ -7,16 +7,19 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
 from digitserve.server.guard.guarding import Guard, guarded
+from digitserve.server.guard.limits import Accounts
 from digitserve.server.guard.tls import tls_of
 from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
+from digitserve.server.services import Service
 from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.health import Health
@@ -28,7 +31,7 @@ from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
 
-__all__ = ["MissingExtra", "Server"]
+__all__ = ["Led", "MissingExtra", "Server", "metrics_at"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,20 @@ _log = logging.getLogger(__name__)
 _LAST_WORDS_S = 0.5
 # Seconds after which a scrape is given up: whoever asks does not wait longer.
 _SCRAPE_S = 5.0
+
+
+class Led(NamedTuple):
+    """What a server has from its supervisor, if it is one of several workers.
+
+    Attributes:
+        registry: its versions, which others keep.
+        accounts: what callers have asked for, of any worker; None: nobody is asked who he is.
+        relayed: makes ModelService one that asks the supervisor.
+    """
+
+    registry: Registry
+    accounts: Accounts | None
+    relayed: Callable[[Service], Service]
 
 
 class Server:
@@ -48,31 +65,36 @@ class Server:
         observer: what watches the calls; None: nobody wants to know.
     """
 
-    def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
+    def __init__(
+        self, config: Config, versions: Sequence[Version] | None = None, led: Led | None = None
+    ) -> None:
         """Makes a server that does nothing yet; inside a running event loop.
 
         Args:
             config: how it runs.
             versions: what it serves; None: what `config.models` holds, watched.
+            led: what its supervisor keeps for it; None: it has none.
 
         Raises:
             GuardError: if what tells who may do what cannot be read, or is wrong.
             MissingExtra: if JWTs or traces are wanted, and what they take is not installed.
         """
         self._config = config
-        self._versions = versions
-        self.registry = Registry()
+        self._versions = () if led else versions
+        self._led = led
+        self.registry = led.registry if led else Registry()
         self.watch = Watch(config, self.registry)
-        self.guard = Guard(config) if config.tokens or config.jwks else None
+        self.guard = _guard(config, led) if config.tokens or config.jwks else None
         self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self.observer = observer_of(config)
         self._drain = Drain()
         self._admission = Admission(config.max_queue_images)
+        models = model_service(config, self.registry, self.watch)
         services = (
             digit_service(config, self.registry, self._drain, self._admission, self.observer),
-            model_service(config, self.registry, self.watch),
+            led.relayed(models) if led else models,
         )
         names = [service.name for service in services]
         self._health = Health(names)
@@ -101,11 +123,14 @@ class Server:
             MissingExtra: if metrics are wanted, and what tells them is not installed.
             BundleError: if a model cannot be served.
         """
-        addresses = [await self._server.listen(each) for each in self._config.addresses]
+        addresses = [
+            await self._server.listen(each, reuse_port=self._led is not None)
+            for each in self._config.addresses
+        ]
         await self._server.start()
         try:
-            if self._config.metrics is not None:
-                self._stop_metrics = _serve_metrics(self._config.metrics, self._gather())
+            if self._config.metrics is not None and self._led is None:
+                self._stop_metrics = metrics_at(self._config.metrics, self._gather())
             if self._versions is None:
                 await self.watch.start()
             else:
@@ -149,6 +174,10 @@ class Server:
         full = of_server(self._admission, ready=self._health.serving)
         return [*full, *counted, *of_registry(self.registry), *of_process()]
 
+    async def failed(self) -> None:
+        """Ends, by an exception, if something ends the server that is no signal; nothing does."""
+        await asyncio.get_running_loop().create_future()
+
     @property
     def streams(self) -> Collection[Stream]:
         """The open streams."""
@@ -184,9 +213,19 @@ class Server:
         self.registry.close()
 
 
-def _serve_metrics(
-    address: str, gather: Callable[[], list[tuple[None, Snapshot]]]
+def _guard(config: Config, led: Led | None) -> Guard:
+    return Guard(config, accounts=led.accounts) if led else Guard(config)
+
+
+def metrics_at(
+    address: str, gather: Callable[[], Sequence[tuple[str | None, Snapshot]]]
 ) -> Callable[[], None]:
+    """Serves metrics; returns what stops that.
+
+    Raises:
+        AddressError: if the address cannot be had.
+        MissingExtra: if what tells them is not installed.
+    """
     try:
         from digitserve.server.observe.metrics import serve_metrics  # noqa: PLC0415
     except ImportError as error:
