@@ -30,11 +30,7 @@ _LAST_WORDS_S = 5.0
 
 
 class Crew:
-    """The workers of one supervisor.
-
-    Attributes:
-        hands: those that have begun, by their places.
-    """
+    """The workers of one supervisor."""
 
     def __init__(
         self,
@@ -51,7 +47,7 @@ class Crew:
             handle: answers what they ask.
             join: has one serve what the others do.
         """
-        self.hands: dict[int, Hand] = {}
+        self._hands: dict[int, Hand] = {}
         self._config, self._table = config, table
         self._handle, self._join = handle, join
         self._serials = 0
@@ -59,9 +55,14 @@ class Crew:
         self._news = asyncio.Condition()
 
     @property
+    def able(self) -> list[Hand]:
+        """Those that can load a version."""
+        return [hand for hand in self._hands.values() if hand.begun and not hand.gone]
+
+    @property
     def serving(self) -> list[Hand]:
         """Those that listen."""
-        return [hand for hand in self.hands.values() if hand.serving]
+        return [hand for hand in self._hands.values() if hand.serving and not hand.gone]
 
     async def keep(self) -> None:
         """Keeps a worker in each place, for as long as it is not cancelled.
@@ -75,11 +76,11 @@ class Crew:
 
     async def begun(self) -> Sequence[Hand]:
         """Waits until there is one in each place."""
-        return await self._wait(lambda: len(self.hands) == self._config.workers)
+        return await self._wait(lambda: len(self.able) == self._config.workers)
 
     async def any_begun(self) -> Sequence[Hand]:
         """Waits until there is one."""
-        return await self._wait(lambda: bool(self.hands))
+        return await self._wait(lambda: bool(self.able))
 
     async def all_serving(self) -> None:
         """Waits until one serves in each place."""
@@ -89,22 +90,23 @@ class Crew:
         """Has them finish what they accepted; returns whether all of it ended by itself."""
         self._ending = True
         within_s = lame_duck_s + self._config.grace_s + _LAST_WORDS_S
-        hands = list(self.hands.values())
+        hands = list(self._hands.values())
         return all(await asyncio.gather(*(_drained(each, lame_duck_s, within_s) for each in hands)))
 
     async def stop(self) -> None:
         """Ends them at once."""
         self._ending = True
-        for hand in self.hands.values():
+        hands = list(self._hands.values())
+        for hand in hands:
             hand.kill()
-        await asyncio.gather(*(hand.bury() for hand in self.hands.values()))
+        await asyncio.gather(*(hand.bury() for hand in hands))
 
     # -------------------------------------------------------------------------------------------
 
     async def _wait(self, there: Callable[[], bool]) -> Sequence[Hand]:
         async with self._news:
             await self._news.wait_for(there)
-        return list(self.hands.values())
+        return self.able
 
     async def _tell(self) -> None:
         async with self._news:
@@ -114,15 +116,15 @@ class Crew:
         early = short = 0
         while not self._ending:
             self._serials += 1
-            hand = Hand(place, self._serials)
+            hand = self._hands[place] = Hand(place, self._serials)
             why = await self._live(hand)
+            if self._ending:
+                return  # whoever ends it looks how
             hand.kill()
             code = await hand.bury()
-            self.hands.pop(place, None)
+            del self._hands[place]
             if self._table is not None:
                 self._table.forget(place)
-            if self._ending:
-                return
             why = why or (f": signal {-code}" if code < 0 else f": exit code {code}")
             early = 0 if hand.serving else early + 1
             short = 0 if hand.served_s >= _STEADY_S else short + 1
@@ -139,7 +141,6 @@ class Crew:
         try:
             table = None if self._table is None else self._table.descriptor
             await hand.begin(self._handle, plain_config(self._config), table)
-            self.hands[hand.place] = hand
             await self._tell()
             await self._join(hand)
             await self._tell()

@@ -26,12 +26,13 @@ class Hand:
     Attributes:
         place: its number, which its successor will have.
         serial: tells it from all before and after it.
-        serving: whether it listens, or did.
+        begun: whether it can load a version.
+        serving: whether it listens.
     """
 
     def __init__(self, place: int, serial: int) -> None:
         self.place, self.serial = place, serial
-        self.serving = False
+        self.begun = self.serving = False
         self._since = time.monotonic()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -59,6 +60,7 @@ class Hand:
         self._channel = await Channel.over(ours, handle)
         self._reading = asyncio.create_task(self._channel.run())
         await self.order("begin", {"config": config, "place": self.place, "table": table}, _BEGIN_S)
+        self.begun = True
 
     async def ask(self, what: str, told: dict[str, Any], within_s: float) -> Any:
         """Asks it.
@@ -88,6 +90,11 @@ class Hand:
         """Waits until it is gone."""
         assert self._reading is not None
         await asyncio.wait({self._reading})
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is over."""
+        return self._reading is not None and self._reading.done()
 
     def serves(self) -> None:
         """From here on it is told with the others."""

@@ -36,6 +36,8 @@ _RELAYED = 16
 # Seconds for one of them: a `.keras` file may be compiled first, by every worker.
 _RELAY_S = 900.0
 _REPORT_S = 10.0
+# What the supervisor says for all of them.
+_TOLD_ONCE = ("digitserve.server.versions.registry",)
 # A version that all serve is not judged again by who comes late.
 _NO_GATES = Gates(accuracy=0.0, image_us=float("inf"))
 
@@ -88,6 +90,8 @@ class Worker:
     async def _begin(self, config: dict[str, str], place: int, table: int | None) -> None:
         self._config = config_of(config)
         set_up_logs(self._config.log_form)
+        for name in _TOLD_ONCE:
+            logging.getLogger(name).setLevel(logging.ERROR)
         self._load: Load = loading_here(self._config)
         accounts: Accounts | None = None
         if table is not None:
