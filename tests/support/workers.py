@@ -25,9 +25,10 @@ def workers_of(command: Command) -> list[int]:
 
 
 def over(pid: int) -> bool:
-    """Whether a process has ended."""
+    """Whether a process has ended, with its last thread, which closes what was open."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2] == "Z"
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()[2]
+        return state == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1
     return True
 
 
@@ -50,9 +51,9 @@ class Connection:
         self.worker = gained[0] if len(gained) == 1 else 0
 
     def answering(self, **model: int | str) -> int:
-        """Which version answers."""
+        """Which version answers; waits for a connection, and fails if it ends under a call."""
         request = digits_pb2.PredictRequest(pixels=BLANK, **model)  # type: ignore[arg-type]
-        return int(self.digits.Predict(request).model_version)
+        return int(self.digits.Predict(request, wait_for_ready=True).model_version)
 
     def close(self) -> None:
         """Lets go of it."""

@@ -74,13 +74,10 @@ class Crew:
             for place in range(self._config.workers):
                 tasks.create_task(self._keep(place))
 
-    async def begun(self) -> Sequence[Hand]:
-        """Waits until there is one in each place."""
-        return await self._wait(lambda: len(self.able) == self._config.workers)
-
-    async def any_begun(self) -> Sequence[Hand]:
-        """Waits until there is one."""
-        return await self._wait(lambda: bool(self.able))
+    async def whole(self) -> Sequence[Hand]:
+        """Waits until there is one in each place, and if any serves, all do."""
+        every = self._config.workers
+        return await self._wait(lambda: len(self.able) == every and len(self.serving) in {0, every})
 
     async def all_serving(self) -> None:
         """Waits until one serves in each place."""

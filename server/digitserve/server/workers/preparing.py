@@ -37,7 +37,7 @@ class Preparing:
         """Loads nothing yet.
 
         Args:
-            hands: waits for workers that can load.
+            hands: waits until there are as many as there should be: so one at a time is lost.
         """
         self.serials: set[int] = set()
         self._hands = hands

@@ -65,7 +65,7 @@ class Supervisor:
         self._config = config = self._hold(config)
         self._table = Table.made() if guarded else None
         self._crew = Crew(config, self._table, self._handle, self._join)
-        self._preparing = Preparing(self._crew.any_begun)
+        self._preparing = Preparing(self._crew.whole)
         self._changed, self._decided = asyncio.Event(), asyncio.Event()
         self.registry = Deciding(self._changed.set)
         self.watch = Watch(config, self.registry, self._preparing.load)
@@ -163,7 +163,6 @@ class Supervisor:
             each.close()
 
     async def _decide(self) -> None:
-        await self._crew.begun()
         await self.watch.start()
         self._decided.set()
         await self._crew.all_serving()
