@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 
 from digitserve.client import DigitClient, Unavailable
 from digitserve.server.config import Config
+from digitserve.server.sources import read_config
 from digitserve.v1 import digits_pb2, models_pb2
 from support.command import Command, failed_command, server_command
 from support.engines import image_of
@@ -144,13 +145,16 @@ def test_a_model_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
     assert said.splitlines()[-1].startswith(f"digitserve-server: {tmp_path}: expected")
 
 
-def test_auto_is_a_worker_on_each_core() -> None:
+def test_auto_is_a_worker_on_each_core(tmp_path: Path) -> None:
     """That this process may use."""
     from support.configuration import command  # noqa: PLC0415 - its name is taken here
 
     done = command("config", "--workers", "auto")
     (row,) = [line.split() for line in done.output.splitlines() if line.startswith("workers")]
     assert row == ["workers", str(len(os.sched_getaffinity(0))), "--workers"]
+    (tmp_path / "server.toml").write_text("workers = 'auto'", encoding="utf-8")
+    said = read_config({}, str(tmp_path / "server.toml"), {})
+    assert said.config.workers == len(os.sched_getaffinity(0))
     assert Config().workers == 1
 
 

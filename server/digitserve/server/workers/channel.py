@@ -60,7 +60,7 @@ class Channel:
                 if length > _LONGEST:
                     return
                 self._take(json.loads(await self._reader.readexactly(length)))
-        except (asyncio.IncompleteReadError, OSError, ValueError, ChannelClosed):
+        except (asyncio.IncompleteReadError, OSError, ValueError, RecursionError, ChannelClosed):
             return  # gone, or malformed: the same to us
         finally:
             self.close()

@@ -7,8 +7,8 @@
 
 A set is locked for as long as a record in it is read and written, by `fcntl`, so that a worker that
 dies lets go of it: two system calls.  Streams are counted by worker, so that those of a dead one
-are given back.  A record that says nothing (a full bucket, no stream) is free for somebody else.
-Pages that nobody uses take no memory.
+are given back.  A record that says nothing (a full bucket, no stream) is free for somebody else; if
+there is none, he is counted by each worker for itself.  Pages that nobody uses take no memory.
 
 Workers read the tokens file within a second of each other; when the limits of somebody change, his
 bucket is full anew for each that is told of it.
@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 
 from digitserve.server.errors import RateExceeded, StreamsExceeded
-from digitserve.server.guard.identity import Identity, Limits
+from digitserve.server.guard.identity import Identity
 from digitserve.server.guard.limits import Account, Accounts
 
 _SETS, _WAYS, _MOST_WORKERS = 512, 64, 256
@@ -156,10 +156,7 @@ class SharedAccount(Account):
         self._table, self._worker = table, worker
         name = f"{identity.kind}\0{identity.id}".encode()
         self._key = blake2b(name, digest_size=_KEY).digest()
-
-    def set_limits(self, limits: Limits) -> None:
-        """Goes by these from now on; the table has the bucket."""
-        self.limits, self._bucket = limits, None
+        self._beside = 0  # streams for which there was no room in the table
 
     def charge(self, images: int) -> None:
         """Counts images that are to be computed.
@@ -173,7 +170,10 @@ class SharedAccount(Account):
         burst = float(self.limits.burst or max(rate, 1.0))
         now = self._clock()
         with self._table.record(self._key, now) as record:
-            wait_s = 0.0 if record is None else record.take(images, rate, burst, now)
+            if record is None:
+                super().charge(images)
+                return
+            wait_s = record.take(images, rate, burst, now)
         if wait_s:
             raise RateExceeded(self.name, float(rate), wait_s)
 
@@ -185,18 +185,24 @@ class SharedAccount(Account):
         """
         most = self.limits.streams
         with self._table.record(self._key, self._clock()) as record:
-            if record is not None:
-                if most is not None and record.streams >= most:
-                    raise StreamsExceeded(self.name, most)
-                record.count(self._worker, 1)
+            if record is None:
+                super().open_stream()
+                self._beside += 1
+                return
+            if most is not None and record.streams >= most:
+                raise StreamsExceeded(self.name, most)
+            record.count(self._worker, 1)
         self.streams += 1
 
     def close_stream(self) -> None:
         """Counts a stream that ends."""
+        super().close_stream()
+        if self._beside:
+            self._beside -= 1
+            return
         with self._table.record(self._key, self._clock()) as record:
-            if record is not None:
+            if record is not None:  # it is: a stream keeps it
                 record.count(self._worker, -1)
-        self.streams -= 1
 
 
 class SharedAccounts(Accounts):
