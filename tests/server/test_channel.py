@@ -148,7 +148,7 @@ def test_who_is_malformed_is_gone(said: bytes) -> None:
     asyncio.run(scenario())
 
 
-@given(answer=st.recursive(st.none() | st.text(), lambda each: st.lists(each)))
+@given(answer=st.recursive(st.none() | st.text(), st.lists))
 def test_an_answer_of_any_form_is_an_answer_or_an_exception(answer: object) -> None:
     """What went wrong is believed in no form but ours."""
 

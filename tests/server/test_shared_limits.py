@@ -4,7 +4,6 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,9 +27,9 @@ def identity(name: str, **limits: Any) -> Identity:
 
 
 @pytest.fixture(scope="module", name="table")
-def _table() -> Iterator[Table]:
+def _table() -> Table:
     """A table for all tests: each has identities of its own."""
-    yield Table.made()
+    return Table.made()
 
 
 @given(
@@ -121,9 +120,9 @@ def test_workers_take_turns_at_a_record(table: Table) -> None:
         "import sys\n"
         "from digitserve.server.errors import RateExceeded\n"
         "from digitserve.server.workers.shared import SharedAccounts\n"
-        "from server.test_shared_limits import identity\n"
-        "account = SharedAccounts(int(sys.argv[1]), int(sys.argv[2])).of(\n"
-        "    identity('several', images_per_second=1e-6, burst=2000))\n"
+        "from digitserve.server.guard.identity import Identity, Kind, Limits\n"
+        "several = Identity(Kind.JWT, 'several', '', frozenset(), Limits(1e-6, 2000))\n"
+        "account = SharedAccounts(int(sys.argv[1]), int(sys.argv[2])).of(several)\n"
         "given = 0\n"
         "for _ in range(1500):\n"
         "    try:\n"

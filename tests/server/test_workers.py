@@ -177,6 +177,7 @@ def test_a_signal_at_the_start_ends_all(
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "digitserve.server", "--workers", "2", "--address", "127.0.0.1:0"],
+        text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     while not mark.exists():
