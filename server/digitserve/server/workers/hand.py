@@ -55,6 +55,9 @@ class Hand:
                 pass_fds=kept,
                 process_group=0,
             )
+        except OSError:
+            ours.close()
+            raise
         finally:
             theirs.close()
         self._channel = await Channel.over(ours, handle)

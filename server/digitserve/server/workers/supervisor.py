@@ -132,16 +132,8 @@ class Supervisor:
             raise first_cause(error)
 
     async def figures(self) -> dict[int, Snapshot]:
-        """What each worker that serves tells of itself, by its place; the sums are taken anew."""
-        hands = self._crew.serving
-        asked = (each.ask("figures", {}, _FIGURES_S) for each in hands)
-        heard = await asyncio.gather(*asked, return_exceptions=True)
-        figures: dict[int, Snapshot] = {}
-        for hand, told in zip(hands, heard, strict=True):
-            if isinstance(told, dict):
-                self._sum(hand, told)
-                figures[hand.place] = told["snapshot"]
-        return figures
+        """What each worker that serves tells of itself, by its place."""
+        return {hand.place: told for hand, told in await self._asked("figures")}
 
     # --- start and end -------------------------------------------------------------------------
 
@@ -241,7 +233,8 @@ class Supervisor:
         method = self._control[name]
         assert method.unary is not None
         if name == "ListVersions":
-            await self.figures()
+            for hand, told in await self._asked("sums"):
+                self._sum(hand, told)
         nobody = cast("Any", None)  # these handlers do not ask who calls: the worker did
         message = method.request.FromString(base64.b85decode(request))
         said = await method.unary(message, nobody)
@@ -249,7 +242,18 @@ class Supervisor:
         data = said if isinstance(said, bytes) else said.SerializeToString()
         return base64.b85encode(data).decode()
 
-    # --- sums ----------------------------------------------------------------------------------
+    # --- figures -------------------------------------------------------------------------------
+
+    async def _asked(self, what: str) -> list[tuple[Hand, Any]]:
+        """Asks all workers that serve; leaves out who does not answer."""
+        hands = self._crew.serving
+        asked = (each.ask(what, {}, _FIGURES_S) for each in hands)
+        heard = await asyncio.gather(*asked, return_exceptions=True)
+        return [
+            (hand, told)
+            for hand, told in zip(hands, heard, strict=True)
+            if not isinstance(told, BaseException)
+        ]
 
     def _sum(self, hand: Hand, told: dict[str, Any]) -> None:
         """Adds what a worker tells to what the others, and those that are gone, told."""

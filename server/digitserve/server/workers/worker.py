@@ -13,28 +13,25 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from digitserve.server.app import Led, Server
-from digitserve.server.errors import Draining
 from digitserve.server.guard.limits import Accounts
+from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.logs import set_up_logs
-from digitserve.server.services import Call, Method, Response, Service
 from digitserve.server.versions.bundle import BundleError
 from digitserve.server.versions.settings import Gates
 from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Load, loading_here
 from digitserve.server.workers.channel import Channel, ChannelClosed
+from digitserve.server.workers.faults import Unforeseen
 from digitserve.server.workers.follower import DECIDED, Decision, Follower
 from digitserve.server.workers.plain import config_of, gates_of
+from digitserve.server.workers.relay import Relay
 from digitserve.server.workers.shared import SharedAccounts
 
 _log = logging.getLogger(__name__)
 
-# Calls of callers that are with the supervisor at once; the others wait here.
-_RELAYED = 16
-# Seconds for one of them: a `.keras` file may be compiled first, by every worker.
-_RELAY_S = 900.0
+# Seconds for what a caller asks of ModelService: a `.keras` file may be compiled first.
+_CONTROL_S = 900.0
 _REPORT_S = 10.0
 # What the supervisor says for all of them.
 _TOLD_ONCE = ("digitserve.server.versions.registry",)
@@ -55,16 +52,16 @@ class Worker:
         self._registry = Follower(self._report)
         self._loaded: dict[int, Version] = {}
         self._turn = asyncio.Lock()  # one load or decision at a time, in the order they came
-        self._relays = asyncio.Semaphore(_RELAYED)
         self._server: Server | None = None
         self._serving = False
         self._draining: asyncio.Future[bool] | None = None
-        self._reports: set[asyncio.Task[None]] = set()
+        self._reported: asyncio.Future[None] | None = None
         self._handlers: dict[str, Callable[..., Coroutine[Any, Any, Any]]] = {
             "begin": self._begin,
             "prepare": self._prepare,
             "follow": self._follow,
             "serve": self._serve,
+            "sums": self._sums,
             "figures": self._figures,
             "drain": self._drain,
         }
@@ -96,7 +93,7 @@ class Worker:
         accounts: Accounts | None = None
         if table is not None:
             accounts = SharedAccounts(table, place)
-        led = Led(self._registry, accounts, self._relayed)
+        led = Led(self._registry, accounts, Relay(self._control).relayed)
         self._server = Server(self._config, led=led)
 
     async def _prepare(
@@ -144,13 +141,16 @@ class Worker:
         await self._server.start()
         self._serving = True
 
-    async def _figures(self) -> dict[str, Any]:
-        """What is summed over the workers, and all else that is told of this one."""
-        assert self._server is not None
+    async def _sums(self) -> dict[str, Any]:
+        """What is summed over the workers."""
         images = {serial: version.images for serial, version in self._loaded.items()}
         shadows = [[number, *told] for number, told in self._registry.shadow.tallies.items()]
-        snapshot = [each for each in self._server.snapshot() if each["name"] not in DECIDED]
-        return {"images": list(images.items()), "shadows": shadows, "snapshot": snapshot}
+        return {"images": list(images.items()), "shadows": shadows}
+
+    async def _figures(self) -> Snapshot:
+        """What is told of this one."""
+        assert self._server is not None
+        return [each for each in self._server.snapshot() if each["name"] not in DECIDED]
 
     async def _drain(self, lame_duck_s: float) -> bool:
         assert self._server is not None
@@ -161,40 +161,21 @@ class Worker:
     # --- what this one asks for ----------------------------------------------------------------
 
     def _report(self, version: Version, error: Exception) -> None:
-        """Tells the supervisor of a network that breaks turn after turn."""
+        """Tells the supervisor of a network that breaks turn after turn; once at a time."""
         serial = next((at for at, each in self._loaded.items() if each is version), 0)
         why = f"{version.failures} turns broken in a row ({type(error).__name__})"
-        task = asyncio.ensure_future(self._told("broke", {"serial": serial, "why": why}))
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        if self._reported is None or self._reported.done():
+            self._reported = asyncio.ensure_future(self._told({"serial": serial, "why": why}))
 
-    async def _told(self, what: str, told: Any) -> None:
+    async def _told(self, broke: dict[str, Any]) -> None:
         try:
-            await self.channel.ask(what, told, within_s=_REPORT_S)
-        except ChannelClosed:
-            return  # then this one ends too
+            await self.channel.ask("broke", broke, within_s=_REPORT_S)
+        except (ChannelClosed, Unforeseen):
+            return  # the next broken turns tell it again
 
-    def _relayed(self, service: Service) -> Service:
-        methods = {
-            name: method if name == "GetLimits" else Method(method.request, self._relay(name))
-            for name, method in service.methods.items()
-        }
-        return Service(service.name, methods)
-
-    def _relay(self, name: str) -> Callable[[Any, Call], Coroutine[Any, Any, Response]]:
-        async def relay(request: Message, _: Call) -> Response:
-            told = {
-                "method": name,
-                "request": base64.b85encode(request.SerializeToString()).decode(),
-            }
-            async with self._relays:
-                try:
-                    said = await self.channel.ask("control", told, within_s=_RELAY_S)
-                except ChannelClosed:
-                    raise Draining from None
-            return base64.b85decode(said)
-
-        return relay
+    async def _control(self, method: str, request: str) -> Any:
+        told = {"method": method, "request": request}
+        return await self.channel.ask("control", told, within_s=_CONTROL_S)
 
 
 def _manifest(version: Version) -> bytes:
