@@ -93,7 +93,9 @@ def echo_and_server() -> Iterator[dict[str, Subject]]:
         commands = {
             "reference": stack.enter_context(started("benchmarks.echo")),
             "again": stack.enter_context(started("benchmarks.echo")),
-            "ours": stack.enter_context(server_command("--models", str(MODEL.parent))),
+            "ours": stack.enter_context(
+                server_command("--models", str(MODEL.parent), "--metrics", "127.0.0.1:0")
+            ),
         }
         pictures = images()
         check(commands["ours"].address, pictures)
