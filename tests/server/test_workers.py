@@ -1,6 +1,7 @@
 """`--workers`: several processes on one port that are as one server, whatever happens to them."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -330,6 +331,22 @@ def test_a_worker_that_cannot_be_replaced_ends_the_service(
     last = capfd.readouterr().err.splitlines()[-1]
     assert last.startswith("digitserve-server: worker ")
     assert last.endswith("cannot be kept alive: gone 5 times before it served: exit code 7")
+
+
+def test_what_was_taken_away_ends_the_service_with_a_line(
+    bundles: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Those who have read it serve on; who is to take a dead one's place says what is missing."""
+    with watching_workers(bundles) as command:
+        workers = workers_of(command)
+        shutil.rmtree(bundles)
+        with connected(command, workers[1]) as (one,):
+            assert one.answering() == 2
+            os.kill(workers[0], signal.SIGKILL)
+            assert command.wait() == 5
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert "cannot be kept alive: gone 5 times before it served: " in last
+    assert last.endswith("/manifest.json: No such file or directory")
 
 
 # --- versions -----------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from typing import Any
 from digitserve.server import errors
 from digitserve.server.addresses import AddressError
 from digitserve.server.errors import DomainError
+from digitserve.server.extras import MissingExtra
+from digitserve.server.guard import GuardError
 from digitserve.server.versions.bundle import BundleError
 
 _log = logging.getLogger(__name__)
@@ -18,6 +20,10 @@ _log = logging.getLogger(__name__)
 
 class Unforeseen(Exception):
     """What went wrong on the other side is in the log, and nowhere else."""
+
+
+class Refused(Exception):
+    """The other side says in a line why it cannot."""
 
 
 def told_of(error: Exception) -> list[Any]:
@@ -29,8 +35,8 @@ def told_of(error: Exception) -> list[Any]:
         case BundleError():
             path, why, detail = error.parts
             return ["bundle", str(path), why, detail]
-        case AddressError():
-            return ["address", str(error)]
+        case AddressError() | GuardError() | MissingExtra():
+            return ["refused", str(error)]
     _log.error("between supervisor and worker", exc_info=error)
     return ["unforeseen"]
 
@@ -47,8 +53,8 @@ def raised(told: Any) -> Exception:
                     return Unforeseen()
         case ["bundle", str(path), str(why), str(detail)]:
             return BundleError(Path(path), why, detail)
-        case ["address", str(why)]:
-            return AddressError(why)
+        case ["refused", str(why)]:
+            return Refused(why)
     return Unforeseen()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from digitserve.server.config import KNOBS, Config
 from digitserve.server.knobs import shown
+from digitserve.server.rules import Rule, There
 from digitserve.server.versions.settings import Gates
 
 
@@ -16,8 +17,12 @@ def plain_config(config: Config) -> dict[str, str]:
 
 
 def config_of(told: dict[str, str]) -> Config:
-    """Reads that back."""
-    return Config(**{name: KNOBS[name].rule.of_text(text) for name, text in told.items()})
+    """Reads that back; whether its files are still there is found out by who reads them."""
+    return Config(**{name: _value(KNOBS[name].rule, text) for name, text in told.items()})
+
+
+def _value(rule: Rule, text: str) -> Any:
+    return Path(text) if isinstance(rule, There) else rule.of_text(text)
 
 
 def plain_gates(gates: Gates) -> dict[str, Any]:
