@@ -47,6 +47,7 @@ class Caller(threading.Thread):
                 self.answered.append((begun, self.connection.answering()))
             except grpc.RpcError:
                 self.failed += 1
+                self.connection.again()
 
     def stop(self) -> None:
         """Waits for the last call."""

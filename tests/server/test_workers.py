@@ -263,6 +263,7 @@ class Load:
                 self.seen.append((asked, self.connection.answering()))
             except grpc.RpcError as error:
                 self.failures.append(error)
+                self.connection.again()
             with self._more:
                 self._more.notify_all()
 

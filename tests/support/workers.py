@@ -42,9 +42,8 @@ class Connection:
     def __init__(self, command: Command, metadata: Sequence[tuple[str, str]] = ()) -> None:
         workers = workers_of(command)
         before = {pid: _sockets(pid) for pid in workers}
-        self._channel = grpc.insecure_channel(command.address, _OPTIONS)
-        self.digits = digits_pb2_grpc.DigitServiceStub(self._channel)
-        self.models = models_pb2_grpc.ModelServiceStub(self._channel)
+        self._address = command.address
+        self._connect()
         limits = models_pb2.GetLimitsRequest()
         self.models.GetLimits(limits, metadata=metadata, wait_for_ready=True)
         gained = [pid for pid in workers_of(command) if _sockets(pid) - before.get(pid, set())]
@@ -54,6 +53,19 @@ class Connection:
         """Which version answers; waits for a connection, and fails if it ends under a call."""
         request = digits_pb2.PredictRequest(pixels=BLANK, **model)  # type: ignore[arg-type]
         return int(self.digits.Predict(request, wait_for_ready=True).model_version)
+
+    def again(self) -> None:
+        """Lets go of a connection that failed, and takes another.
+
+        gRPC would give who asks again in the same millisecond the one that is closing.
+        """
+        self._channel.close()
+        self._connect()
+
+    def _connect(self) -> None:
+        self._channel = grpc.insecure_channel(self._address, _OPTIONS)
+        self.digits = digits_pb2_grpc.DigitServiceStub(self._channel)
+        self.models = models_pb2_grpc.ModelServiceStub(self._channel)
 
     def close(self) -> None:
         """Lets go of it."""
