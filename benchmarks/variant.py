@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.subjects import MODEL
-from digitserve.server.__main__ import loop_factory
 from digitserve.server.app import Server
 from digitserve.server.config import Config
+from digitserve.server.loops import loop_factory
 
 _PATHS = {"tls_cert", "tls_key", "tokens"}
 

@@ -265,6 +265,10 @@ def test_no_field_is_called_what_others_set() -> None:
         ({"addresses": ("a:1", "b:1", "a:1")}, "addresses: expected each once, got 'a:1' again"),
         ({"addresses": ("a:1",), "metrics": "a:1"}, "metrics: expected another address"),
         ({"input_range": "0..1"}, "input_range: expected models"),
+        (
+            {"addresses": ("a:1", "unix:/a"), "workers": 2},
+            "addresses: expected host:port alone for 2 workers",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(values: dict[str, Any], told: str) -> None:

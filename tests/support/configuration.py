@@ -54,6 +54,7 @@ EXAMPLES = {
         (*_HOST, "localhost:1,", "unix:"),
         ("'localhost:1'", "[]", "[1]", "['nonsense']"),
     ),
+    "workers": number(2, "0", "257", "1.5"),
     "models": Example(str(HERE), f"'{HERE}'", HERE, ("/nowhere",), ("'/nowhere'", "''", "1")),
     "metrics": Example(
         "localhost:9090", "'localhost:9090'", "localhost:9090", (*_HOST, "unix:/a"), ("9090",)
@@ -108,6 +109,7 @@ _ADDRESS = st.integers(1, 65535).map("127.0.0.1:{}".format) | st.text(min_size=1
 )
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "addresses": st.lists(_ADDRESS, min_size=1, max_size=3).map(tuple),
+    "workers": st.just(1) | st.integers(1, 256),
     "models": st.sampled_from([None, HERE]),
     "metrics": st.sampled_from([None, "127.0.0.1:9090", "[::1]:0"]),
     "settings": st.sampled_from([None, HERE]),

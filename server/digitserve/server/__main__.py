@@ -5,8 +5,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -21,23 +21,29 @@ try:
     from digitserve.server.config import Config
     from digitserve.server.guard import GuardError
     from digitserve.server.guard.commands import token
+    from digitserve.server.loops import loop_factory
     from digitserve.server.observe.logs import set_up_logs
     from digitserve.server.versions.bundle import BundleError
+    from digitserve.server.workers import WorkerError
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
 finally:
     gc.enable()
 
+if TYPE_CHECKING:
+    from digitserve.server.workers.supervisor import Supervisor
+
 EXIT_CUT = 1
 EXIT_ADDRESS = 3
 EXIT_MODEL = 4
+EXIT_WORKER = 5
 
 
 @click.group(
     cls=OneLineGroup,
     invoke_without_command=True,
     epilog="Exit codes: 0 drained cleanly, 1 something was cut, 2 usage or configuration, 3 an "
-    "address cannot be had, 4 a model cannot be served.",
+    "address cannot be had, 4 a model cannot be served, 5 a worker cannot be kept alive.",
 )
 @click.version_option(package_name="digitserve")
 @flags
@@ -72,6 +78,8 @@ def _run(config: Config) -> NoReturn:
         _fail(EXIT_ADDRESS, error)
     except BundleError as error:
         _fail(EXIT_MODEL, error)
+    except WorkerError as error:
+        _fail(EXIT_WORKER, error)
     except (GuardError, MissingExtra) as error:
         _fail(EXIT_USAGE, error)
 
@@ -81,22 +89,12 @@ def _fail(code: int, error: Exception) -> NoReturn:
     sys.exit(code)
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop where it is installed: it takes a few per cent off a call."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 async def _serve(config: Config) -> int:
     """Serves until a signal; returns the exit code."""
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
-    server = Server(config)
+    server = _server(config)
     starting = asyncio.ensure_future(server.start())
     first = asyncio.ensure_future(signals.get())
     await asyncio.wait({starting, first}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,15 +103,30 @@ async def _serve(config: Config) -> int:
         # A network may be being read, or compiled, for minutes yet: nobody waits for that.
         os._exit(0)
     _announce(starting.result())
-    lame_duck_s = config.lame_duck_s if await first == signal.SIGTERM else 0.0
+    failed = asyncio.ensure_future(server.failed())
+    await asyncio.wait({first, failed}, return_when=asyncio.FIRST_COMPLETED)
+    asked = first.done()
+    lame_duck_s = config.lame_duck_s if not asked or first.result() == signal.SIGTERM else 0.0
     draining = asyncio.ensure_future(server.drain(lame_duck_s))
-    second = asyncio.ensure_future(signals.get())
+    second = asyncio.ensure_future(signals.get()) if asked else first
     await asyncio.wait({draining, second}, return_when=asyncio.FIRST_COMPLETED)
+    clean = draining.done() and draining.result()
     if not draining.done():
         draining.cancel()
         await server.stop()
-        return EXIT_CUT
-    return 0 if draining.result() else EXIT_CUT
+    if failed.done():
+        failed.result()
+    failed.cancel()
+    return 0 if clean else EXIT_CUT
+
+
+def _server(config: Config) -> "Server | Supervisor":
+    if config.workers == 1:
+        return Server(config)
+    # Who wants one process need not wait for what keeps several.
+    from digitserve.server.workers.supervisor import Supervisor  # noqa: PLC0415
+
+    return Supervisor(config)
 
 
 def _announce(addresses: Sequence[str]) -> None:

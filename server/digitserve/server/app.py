@@ -7,7 +7,7 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
@@ -31,8 +31,9 @@ from digitserve.server.versions.watch import Watch
 
 if TYPE_CHECKING:
     from digitserve.server.guard.guarding import Guard
+    from digitserve.server.guard.limits import Accounts
 
-__all__ = ["MissingExtra", "Server"]
+__all__ = ["Led", "MissingExtra", "Server", "metrics_at"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,20 @@ _log = logging.getLogger(__name__)
 _LAST_WORDS_S = 0.5
 # Seconds after which a scrape is given up: whoever asks does not wait longer.
 _SCRAPE_S = 5.0
+
+
+class Led(NamedTuple):
+    """What a server has from its supervisor, if it is one of several workers.
+
+    Attributes:
+        registry: its versions, which others keep.
+        accounts: what callers have asked for, of any worker; None: nobody is asked who he is.
+        relayed: makes ModelService one that asks the supervisor.
+    """
+
+    registry: Registry
+    accounts: "Accounts | None"
+    relayed: Callable[[Service], Service]
 
 
 class Server:
@@ -52,20 +67,24 @@ class Server:
         observer: what watches the calls; None: nobody wants to know.
     """
 
-    def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
+    def __init__(
+        self, config: Config, versions: Sequence[Version] | None = None, led: Led | None = None
+    ) -> None:
         """Makes a server that does nothing yet; inside a running event loop.
 
         Args:
             config: how it runs.
             versions: what it serves; None: what `config.models` holds, watched.
+            led: what its supervisor keeps for it; None: it has none.
 
         Raises:
             GuardError: if what tells who may do what cannot be read, or is wrong.
             MissingExtra: if JWTs or traces are wanted, and what they take is not installed.
         """
         self._config = config
-        self._versions = versions
-        self.registry = Registry()
+        self._versions = () if led else versions
+        self._led = led
+        self.registry = led.registry if led else Registry()
         self.watch = Watch(config, self.registry)
         self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
@@ -73,16 +92,18 @@ class Server:
         self.observer = observer_of(config)
         self._drain = Drain()
         self._admission = Admission(config.max_queue_images)
+        models = model_service(config, self.registry, self.watch)
         services = (
             digit_service(config, self.registry, self._drain, self._admission, self.observer),
-            model_service(config, self.registry, self.watch),
+            led.relayed(models) if led else models,
         )
         names = [service.name for service in services]
         self._health = Health(names)
         neighbours = [self._health.service]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
-        self.guard, reached = _behind_guard(config, [*services, *neighbours])
+        accounts = led.accounts if led else None
+        self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
         self._server = Http2Server(
             [observed(service, self.observer) for service in reached],
             self._drain,
@@ -102,11 +123,14 @@ class Server:
             MissingExtra: if metrics are wanted, and what tells them is not installed.
             BundleError: if a model cannot be served.
         """
-        addresses = [await self._server.listen(each) for each in self._config.addresses]
+        addresses = [
+            await self._server.listen(each, reuse_port=self._led is not None)
+            for each in self._config.addresses
+        ]
         await self._server.start()
         try:
-            if self._config.metrics is not None:
-                self._stop_metrics = _serve_metrics(self._config.metrics, self._gather())
+            if self._config.metrics is not None and self._led is None:
+                self._stop_metrics = metrics_at(self._config.metrics, self._gather())
             if self._versions is None:
                 await self.watch.start()
             else:
@@ -150,6 +174,10 @@ class Server:
         full = of_server(self._admission, ready=self._health.serving)
         return [*full, *counted, *of_registry(self.registry), *of_process()]
 
+    async def failed(self) -> None:
+        """Ends, by an exception, if something ends the server that is no signal; nothing does."""
+        await asyncio.get_running_loop().create_future()
+
     @property
     def streams(self) -> Collection[Stream]:
         """The open streams."""
@@ -185,19 +213,27 @@ class Server:
         self.registry.close()
 
 
-def _behind_guard(config: Config, services: list[Service]) -> tuple["Guard | None", list[Service]]:
+def _behind_guard(
+    config: Config, accounts: "Accounts | None", services: list[Service]
+) -> tuple["Guard | None", list[Service]]:
     if not (config.tokens or config.jwks):
         return None, services
     # Who wants no guard need not wait for it to be read.
     from digitserve.server.guard.guarding import Guard, guarded  # noqa: PLC0415
 
-    guard = Guard(config)
+    guard = Guard(config, accounts=accounts)
     return guard, [guarded(service, guard) for service in services]
 
 
-def _serve_metrics(
-    address: str, gather: Callable[[], list[tuple[None, Snapshot]]]
+def metrics_at(
+    address: str, gather: Callable[[], Sequence[tuple[str | None, Snapshot]]]
 ) -> Callable[[], None]:
+    """Serves metrics; returns what stops that.
+
+    Raises:
+        AddressError: if the address cannot be had.
+        MissingExtra: if what tells them is not installed.
+    """
     try:
         from digitserve.server.observe.metrics import serve_metrics  # noqa: PLC0415
     except ImportError as error:

@@ -20,6 +20,7 @@ from digitserve.server.rules import (
     Many,
     Number,
     OneOf,
+    Processes,
     Switch,
     There,
     Unfit,
@@ -29,6 +30,8 @@ from digitserve.server.rules import (
 
 _DAY_S = 86_400
 _YEAR_S = 365 * _DAY_S
+_MOST_WORKERS = 256
+_UNIX = "unix:"
 
 
 class ConfigError(ValueError):
@@ -54,6 +57,8 @@ class Config:
     Attributes:
         addresses: where to listen: `host:port` (port 0: a free one) or `unix:PATH`.  Loopback,
             because without TLS nobody else should be let in by accident.
+        workers: processes that serve, watched over by one more; `auto`: one on each core.  One is
+            this process alone, which costs nothing more.
         models: a folder of bundles 1, 2, …, one bundle, or a `.keras` file.  None: the models that
             ship inside the package.
         metrics: where to serve Prometheus's `/metrics`; needs the extra `metrics`.  None: nowhere.
@@ -115,6 +120,7 @@ class Config:
     """
 
     addresses: Annotated[tuple[str, ...], Many(Address()), Flag("--address")] = ("127.0.0.1:50051",)
+    workers: Annotated[int, Processes(_MOST_WORKERS), Flag("--workers")] = 1
     models: Annotated[Path | None, There(), Flag("--models")] = None
     metrics: Annotated[str | None, Address(unix=False), Flag("--metrics")] = None
     settings: Annotated[Path | None, There(folders=False), Flag("--settings")] = None
@@ -174,6 +180,24 @@ def _contradictions(config: Config) -> Iterator[ContradictionError]:
             f"max_message_bytes: expected {needed} or more, for max_images of {PIXELS} bytes, "
             f"got {config.max_message_bytes}",
         )
+    yield from _address_contradictions(config)
+    if (config.tls_cert is None) != (config.tls_key is None):
+        yield ContradictionError(
+            ("tls_cert", "tls_key"), "tls_cert: expected it together with tls_key, got one of them"
+        )
+    if config.tls_cert is None and config.tls_client_ca is not None:
+        yield ContradictionError(
+            ("tls_client_ca", "tls_cert"),
+            "tls_client_ca: expected tls_cert too: only TLS carries callers' certificates",
+        )
+    if config.input_range is not None and config.models is None:
+        yield ContradictionError(
+            ("input_range", "models"),
+            "input_range: expected models to name a .keras file, got the bundled models",
+        )
+
+
+def _address_contradictions(config: Config) -> Iterator[ContradictionError]:
     taken = [each for each in config.addresses if not each.endswith(":0")]
     for address in taken:
         if taken.count(address) > 1:
@@ -185,15 +209,13 @@ def _contradictions(config: Config) -> Iterator[ContradictionError]:
             ("addresses", "metrics"),
             f"metrics: expected another address than the server's, got {config.metrics!r}",
         )
-    if (config.tls_cert is None) != (config.tls_key is None):
-        yield ContradictionError(
-            ("tls_cert", "tls_key"), "tls_cert: expected it together with tls_key, got one of them"
-        )
-    if config.tls_cert is None and config.tls_client_ca is not None:
-        yield ContradictionError(
-            ("tls_client_ca", "tls_cert"),
-            "tls_client_ca: expected tls_cert too: only TLS carries callers' certificates",
-        )
+    for address in config.addresses:
+        if config.workers > 1 and address.startswith(_UNIX):
+            yield ContradictionError(
+                ("addresses", "workers"),
+                f"addresses: expected host:port alone for {config.workers} workers, since a Unix "
+                f"socket belongs to one process, got {address!r}",
+            )
     if config.tls_cert is None and not config.plain_text:
         for address in (each for each in config.addresses if not is_local(each)):
             yield ContradictionError(
@@ -201,8 +223,3 @@ def _contradictions(config: Config) -> Iterator[ContradictionError]:
                 f"addresses: expected a loopback address or a Unix socket, since there is no "
                 f"tls_cert, got {address!r}; plain_text lets callers from elsewhere in unencrypted",
             )
-    if config.input_range is not None and config.models is None:
-        yield ContradictionError(
-            ("input_range", "models"),
-            "input_range: expected models to name a .keras file, got the bundled models",
-        )

@@ -7,6 +7,7 @@
 A rule knows neither fields nor where a value came from: whoever asks it names that.
 """
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -113,6 +114,26 @@ class Whole(Number):
         if not isinstance(value, int) or not super().fits(value):
             return False
         return not self._power_of_two or value.bit_count() == 1
+
+
+class Processes(Whole):
+    """How many processes; `auto` for one on each core that we may use."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(1, most, "processes")
+        self.expected += " or auto"
+        self.metavar = "N|auto"
+        self._most_processes = most
+
+    def _parse(self, text: str) -> int:
+        return self._auto() if text == "auto" else super()._parse(text)
+
+    def _convert(self, told: Any, folder: Path) -> Any:  # noqa: ARG002 - see Rule
+        return self._auto() if told == "auto" else told
+
+    def _auto(self) -> int:
+        cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+        return min(len(cores), self._most_processes)
 
 
 class Switch(Rule):

@@ -39,6 +39,7 @@ class Guard:
         *,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        accounts: Accounts | None = None,
     ) -> None:
         """Reads the files that `config` names.
 
@@ -46,13 +47,14 @@ class Guard:
             config: how the server runs.
             wall: seconds since the epoch, by which credentials expire.
             clock: seconds, monotonic, by which limits count.
+            accounts: what callers have asked for; None: nothing yet, of this process alone.
 
         Raises:
             GuardError: if a file cannot be read, or is wrong.
             MissingExtra: if what reads JWTs is not installed.
         """
         self._credentials = Credentials(config, wall)
-        self._accounts = Accounts(clock)
+        self._accounts = Accounts(clock) if accounts is None else accounts
         self._wall = wall
         self._open: set[_Open] = set()
 

@@ -117,10 +117,14 @@ class Accounts:
         key = (identity.kind, identity.id)
         account = self._of.get(key)
         if account is None:
-            account = self._of[key] = Account(identity, self._clock)
+            account = self._of[key] = self.made(identity)
         elif account.limits != identity.limits:
             account.set_limits(identity.limits)
         return account
+
+    def made(self, identity: Identity) -> Account:
+        """A new one."""
+        return Account(identity, self._clock)
 
     def sweep(self) -> None:
         """Forgets those that are idle: an issuer of JWTs may know more people than we have room."""

@@ -21,7 +21,12 @@ class BundleError(Exception):
     def __init__(self, path: Path, why: str, detail: str = "") -> None:
         """Takes what is wrong with a file, and what only the log may say of it."""
         super().__init__(f"{path}: {why}" + (f": {detail}" if detail else ""))
-        self._path, self._why = path, why
+        self._path, self._why, self._detail = path, why, detail
+
+    @property
+    def parts(self) -> tuple[Path, str, str]:
+        """What it was made of."""
+        return self._path, self._why, self._detail
 
     @property
     def told(self) -> str:

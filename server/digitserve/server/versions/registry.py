@@ -29,7 +29,7 @@ from digitserve.server.versions.version import Entry, State, Version
 _log = logging.getLogger(__name__)
 
 # A network that breaks so many turns in a row is broken; one image that breaks it is not enough.
-_BROKEN = 3
+BROKEN = 3
 
 
 class Registry:
@@ -296,16 +296,18 @@ class Registry:
 
     def _failed(self, version: Version, error: Exception) -> None:
         """A network broke a turn: one that does so again and again loses its place."""
-        if version.failures < _BROKEN or version is not self._stable:
-            return
+        if version.failures >= BROKEN and version is self._stable:
+            self.lost(version, f"{version.failures} turns broken in a row ({type(error).__name__})")
+
+    def lost(self, version: Version, why: str) -> None:
+        """What is stable broke: what was so before takes its place, if anything can."""
         if self._step_back() is None:
             other = next((each for each in self._newest_first() if each is not version), None)
             if other is None:
                 return  # nobody could do better
             self._decide(other)
         self.rollbacks += 1
-        why = f"rolled back: {version.failures} turns broken in a row ({type(error).__name__})"
-        self.refuse(version.number, why)
+        self.refuse(version.number, f"rolled back: {why}")
 
     def _drop(self, number: int) -> None:
         entry = self._entries.pop(number, None)

@@ -10,16 +10,17 @@ go.  One look at a time, and one load at a time: callers who load by hand wait t
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from digitserve.server.config import Config
 from digitserve.server.errors import UnknownModel
 from digitserve.server.versions.bundle import BundleError
 from digitserve.server.versions.loading import found, load, settings_of
 from digitserve.server.versions.registry import Registry
-from digitserve.server.versions.settings import STABLE
+from digitserve.server.versions.settings import STABLE, Gates
 from digitserve.server.versions.version import State, Version
 
 _log = logging.getLogger(__name__)
@@ -30,12 +31,23 @@ _PAUSE_S = 0.002
 # What tells whether a bundle changed: each file's name, length and time.
 _Signature = tuple[tuple[str, int, int], ...]
 
+# Loads a version that passes these gates, and leaves so many seconds to others between its steps.
+Load: TypeAlias = Callable[[int, Path, Gates, float], Awaitable[Version]]
+
 
 class Watch:
     """Keeps a registry as a folder says."""
 
-    def __init__(self, config: Config, registry: Registry) -> None:
+    def __init__(self, config: Config, registry: Registry, load: Load | None = None) -> None:
+        """Keeps `registry` as `config` says.
+
+        Args:
+            config: how the server runs.
+            registry: what it keeps.
+            load: what loads a version; None: a thread of this process.
+        """
         self._config = config
+        self._load_version = load or loading_here(config)
         self._registry = registry
         self._wrong = ""  # what was wrong with models.toml, when it was read last
         self._seen: dict[int, _Signature] = {}  # each bundle as it was when it was tried
@@ -190,8 +202,7 @@ class Watch:
         self._registry.loading(number)
         gates = self._registry.settings.gates
         try:
-            with _yielding():
-                return await asyncio.to_thread(load, number, path, self._config, gates, pause_s)
+            return await self._load_version(number, path, gates, pause_s)
         except BundleError as error:
             return error
         except asyncio.CancelledError:  # whoever asked for it has gone: as if nobody had asked
@@ -215,6 +226,16 @@ class Watch:
             ready = [n for n, entry in self._registry.known.items() if entry.state is State.READY]
             if ready != [number]:
                 self._registry.forget(number)
+
+
+def loading_here(config: Config) -> Load:
+    """Loads in a thread of this process, beside those who are served."""
+
+    async def load_here(number: int, path: Path, gates: Gates, pause_s: float) -> Version:
+        with _yielding():
+            return await asyncio.to_thread(load, number, path, config, gates, pause_s)
+
+    return load_here
 
 
 @contextmanager

@@ -63,8 +63,12 @@ class Http2Server:
         self._listeners: list[asyncio.Server] = []
         self._changed = asyncio.Event()
 
-    async def listen(self, address: str) -> str:
+    async def listen(self, address: str, *, reuse_port: bool = False) -> str:
         """Takes an address: `host:port` or `unix:PATH`.  Nobody is let in before `start`.
+
+        Args:
+            address: the address.
+            reuse_port: whether other processes listen there too.
 
         Returns:
             The address with the port that was taken.
@@ -73,7 +77,7 @@ class Http2Server:
             AddressError: if it is no address, or another server holds it.
         """
         loop = asyncio.get_running_loop()
-        name, sockets = listening(address, _BACKLOG, self._socket_mode)
+        name, sockets = listening(address, _BACKLOG, self._socket_mode, reuse_port=reuse_port)
         for each in sockets:
             local = each.family == socket.AF_UNIX
             make = loop.create_unix_server if local else loop.create_server
