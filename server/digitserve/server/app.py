@@ -61,8 +61,9 @@ class Server:
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._drain = Drain()
+        admission = Admission(config.max_queue_images, config.max_wait_s)
         services = (
-            digit_service(config, self.registry, self._drain, Admission(config.max_queue_images)),
+            digit_service(config, self.registry, self._drain, admission),
             model_service(config, self.registry, self.watch),
         )
         names = [service.name for service in services]

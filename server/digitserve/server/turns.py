@@ -10,6 +10,7 @@ into turns, with the others' in between.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from digitserve.server.codec import Images
 from digitserve.server.engines import Answer, Engine
 from digitserve.server.fairness import FairLock
+from digitserve.server.pace import Foretold, Pace
 
 
 class Turn(NamedTuple):
@@ -37,6 +39,8 @@ class Turn(NamedTuple):
 
 
 Prepare = Callable[[], Images | None]
+
+_AT_ONCE = Foretold(0.0, 0.0, 0.0)
 
 
 class Turns:
@@ -60,6 +64,12 @@ class Turns:
         self.images = images
         self.inline = inline
         self._threads = None if inline else _Threads(engines)
+
+    def foretold(self, caller: Hashable, images: int) -> Foretold:
+        """How long a caller would wait who asked for so many images now."""
+        if self._threads is None:
+            return _AT_ONCE
+        return self._threads.foretold(caller, images, self.images)
 
     async def predict(self, prepare: Prepare, caller: Hashable, waiting: int) -> Turn | None:
         """Waits for a turn and classifies what `prepare` gives then.
@@ -122,6 +132,15 @@ class _Threads:
         self._threads = ThreadPoolExecutor(len(engines), "engine", claim)
         self._users = 0
         self._closing = False
+        self._pace = Pace()
+
+    def foretold(self, caller: Hashable, images: int, most: int) -> Foretold:
+        """See `Turns.foretold`; a turn holds `most` images."""
+        first, each_s = min(images, most), self._pace.image_s / self._lock.places
+        start_s = self._lock.ahead(caller, first) * each_s
+        # Each further turn of a long message waits as the first one does.
+        end_s = math.ceil(images / most) * start_s + images * self._pace.image_s
+        return Foretold(start_s, end_s, each_s)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -138,7 +157,7 @@ class _Threads:
         self, prepare: Prepare, caller: Hashable, fits: int, most: int | None = None
     ) -> tuple[Images | None, Turn | None]:
         """Waits for a turn of `fits` images; gives what `prepare` gave, and what came of `most`."""
-        async with self._lock.turn(caller, fits):
+        async with self._lock.turn(caller, fits) as came:
             # The turn has come: what a frame waits for a thread to wake up is not its waiting.
             started = time.monotonic()
             images = prepare()
@@ -148,6 +167,8 @@ class _Threads:
             turn = await loop.run_in_executor(
                 self._threads, lambda: _run(self._own.engine, images[:most], started)
             )
+            # From turn to turn: that a busy loop hands over late is a part of what others wait.
+            self._pace.took(len(turn.answer.probabilities), time.monotonic() - came)
             return images, turn
 
     def close(self) -> None:
