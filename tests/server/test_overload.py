@@ -19,7 +19,7 @@ from support.serving import TEST_CONFIG, Serving, serving, versions_of
 from support.talk import BLANK, frame
 
 _QUEUE = 4096
-_CONFIG = replace(TEST_CONFIG, max_images=_QUEUE, max_queue_images=_QUEUE)
+_CONFIG = replace(TEST_CONFIG, max_images=_QUEUE, max_queue_images=_QUEUE, max_wait_s=600.0)
 _PREDICT = "/digitserve.v1.DigitService/Predict"
 _STREAM_PREDICT = "/digitserve.v1.DigitService/StreamPredict"
 

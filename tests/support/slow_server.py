@@ -15,6 +15,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from digitserve.server.__main__ import loop_factory
 from digitserve.server.app import Server
 from digitserve.server.engines import Answer
 from digitserve.server.turns import Turns
@@ -47,7 +48,8 @@ class SlowEngine(InkEngine):
 @click.option("--turn-images", type=int, help="Images in a turn; default: as the server would.")
 def main(image_ms: float, turn_images: int | None) -> None:
     """Serves until SIGINT."""
-    asyncio.run(_serve(image_ms, turn_images))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve(image_ms, turn_images))
 
 
 async def _serve(image_ms: float, turn_images: int | None) -> None:

@@ -14,7 +14,7 @@ import time
 from digitserve.server.errors import RETRY_AFTER_S, QueueFull
 from digitserve.server.pace import Foretold
 
-# What is foretold may be wrong by a fifth: an answer that comes too late is worse than none.
+# What is foretold may be wrong by a fifth, and an answer that comes too late is worse than none.
 _SURE = 0.8
 # Of the room, what streams leave to calls: who waits would else take each place as it is free.
 _FOR_CALLS = 1 / 8
@@ -55,7 +55,7 @@ class Admission:
         start_s = foretold.start_s
         if not start_s:  # nobody is before it: whatever it takes, no other time is better
             return
-        if start_s > self._wait_s:
+        if start_s > self._wait_s * _SURE:
             why = f"its turn would come in {start_s:.2f} s, at most {self._wait_s:g} s are waited"
             raise QueueFull(why, _retry_after(start_s))
         if deadline is not None:

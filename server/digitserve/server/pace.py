@@ -32,8 +32,9 @@ class Pace:
 
     __slots__ = ("image_s",)
 
-    def __init__(self) -> None:
-        self.image_s = 0.0
+    def __init__(self, image_s: float = 0.0) -> None:
+        """Begins with what is known."""
+        self.image_s = image_s
 
     def took(self, images: int, seconds: float) -> None:
         """A turn of so many images took so long."""

@@ -40,6 +40,9 @@ class Turn(NamedTuple):
 
 Prepare = Callable[[], Images | None]
 
+# A turn of at most such a part of a full one is short: one more of those delays nobody much.
+_SHORT = 8
+
 _AT_ONCE = Foretold(0.0, 0.0, 0.0)
 
 
@@ -52,18 +55,21 @@ class Turns:
         inline: whether a turn runs on the event loop, and nobody waits for one.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, inline: bool, images: int) -> None:
+    def __init__(
+        self, engines: Sequence[Engine], *, inline: bool, images: int, image_s: float = 0.0
+    ) -> None:
         """Gives turns at `engines`.
 
         Args:
             engines: copies of one; each is called by one turn at a time.  Inline needs just one.
             inline: whether it is light enough to run on the event loop.
             images: the most images of one turn.
+            image_s: seconds that an image takes, as far as is known; 0: not at all.
         """
         self.engine = engines[0]
         self.images = images
         self.inline = inline
-        self._threads = None if inline else _Threads(engines)
+        self._threads = None if inline else _Threads(engines, images, image_s)
 
     def foretold(self, caller: Hashable, images: int) -> Foretold:
         """How long a caller would wait who asked for so many images now."""
@@ -121,18 +127,19 @@ class Turns:
 class _Threads:
     """A thread for each engine, and whose turn it is at them."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self._lock = FairLock(len(engines))
+    def __init__(self, engines: Sequence[Engine], images: int, image_s: float) -> None:
+        """A full turn has so many images, each takes about so long."""
+        self._lock = FairLock(len(engines), short=images // _SHORT)
         self._own = threading.local()
         unclaimed = list(engines)
 
         def claim() -> None:
-            self._own.engine = unclaimed.pop()
+            self._own.engine, self._own.ended = unclaimed.pop(), 0.0
 
         self._threads = ThreadPoolExecutor(len(engines), "engine", claim)
         self._users = 0
         self._closing = False
-        self._pace = Pace()
+        self._pace = Pace(image_s)
 
     def foretold(self, caller: Hashable, images: int, most: int) -> Foretold:
         """See `Turns.foretold`; a turn holds `most` images."""
@@ -157,19 +164,26 @@ class _Threads:
         self, prepare: Prepare, caller: Hashable, fits: int, most: int | None = None
     ) -> tuple[Images | None, Turn | None]:
         """Waits for a turn of `fits` images; gives what `prepare` gave, and what came of `most`."""
-        async with self._lock.turn(caller, fits) as came:
+        asked = time.monotonic()
+        async with self._lock.turn(caller, fits):
             # The turn has come: what a frame waits for a thread to wake up is not its waiting.
             started = time.monotonic()
             images = prepare()
             if images is None:
                 return None, None
             loop = asyncio.get_running_loop()
-            turn = await loop.run_in_executor(
-                self._threads, lambda: _run(self._own.engine, images[:most], started)
+            turn, took_s = await loop.run_in_executor(
+                self._threads, self._run, images[:most], asked, started
             )
-            # From turn to turn: that a busy loop hands over late is a part of what others wait.
-            self._pace.took(len(turn.answer.probabilities), time.monotonic() - came)
+            self._pace.took(len(turn.answer.probabilities), took_s)
             return images, turn
+
+    def _run(self, images: Images, asked: float, started: float) -> tuple[Turn, float]:
+        """In a thread: gives the turn, and the seconds since the one before, if it had to wait."""
+        own = self._own
+        turn = _run(own.engine, images, started)
+        before, own.ended = own.ended, time.monotonic()
+        return turn, own.ended - max(asked, before)
 
     def close(self) -> None:
         self._closing = True
