@@ -113,7 +113,7 @@ def test_a_flood_delays_nobody_else() -> None:
     with leaving_nothing(engine, inline=False) as up:
         asking(flood, up)
     flooded = engine.asked.index(9) - engine.asked.index(1)
-    assert flooded <= 2
+    assert flooded <= 3  # what runs, what is ready behind it, and what came before it
 
 
 @pytest.mark.parametrize("inline", [True, False])
