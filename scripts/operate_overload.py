@@ -15,7 +15,7 @@ from typing import Any
 
 from digitserve.client import DigitClient, Health
 from proving import expect
-from support.command import Command, slow_server
+from support.command import Command, server_command, slow_server
 
 _HERE = Path(__file__).parent
 _RATE = 2500  # calls a second, for an engine of 500
@@ -85,6 +85,52 @@ def watched(command: Command) -> Iterator[Watched]:
         finally:
             over.set()
             watching.join()
+
+
+def client_backs_off(short: bool) -> str:
+    """Twice as many callers as the queue holds, all of whom ask again when they are told to."""
+    callers, seconds = 600, 8 if short else 30
+    with slow_server("--image-ms", "2") as command:
+        peak = len(told(senders(command.address, 4, "--callers", "32"))["answered"]) / 4
+        before = command.told()["refused"]
+        came = told(senders(command.address, seconds, "--clients", str(callers)))
+        refused = command.told()["refused"] - before
+    goodput = len(came["answered"]) / seconds
+    # Each caller that is refused waits for a good part of the queue at the least.
+    bound = callers * seconds / (_QUEUE_S / 2)
+    return expect(
+        goodput >= 0.9 * peak and 0 < refused <= bound and not came["other"],
+        f"{callers} callers of the Python client: {goodput:.0f}/s answered, {goodput / peak:.0%} "
+        f"of the closed loop's {peak:.0f}/s, bound 90%; {refused:.0f} refusals, bound "
+        f"{bound:.0f}; {came['refused']} calls gave up, others {came['other'] or 'none'}",
+    )
+
+
+def highest_rate(short: bool) -> str:
+    """The real network: the highest rate whose p99 is at most ten times the idle one; reported."""
+    seconds = 3 if short else 15
+    with server_command(stderr=subprocess.DEVNULL) as command:
+
+        def p99(rate: float) -> tuple[float, str]:
+            came = told(senders(command.address, seconds, "--rate", str(rate)))
+            done = len(came["answered"])
+            figure = statistics.quantiles(came["answered"], n=100)[98]
+            return (
+                figure if done == came["sent"] else float("inf"),
+                f"at {rate:.0f}/s p99 {figure * 1e3:.1f} ms, {came['sent'] - done} not answered in "
+                f"time, a start at most {came['late'] * 1e3:.0f} ms late",
+            )
+
+        p99(500)  # warm
+        idle, _ = p99(200)
+        rate, best, at = 1000.0, 200.0, idle
+        while (now := p99(rate))[0] <= 10 * idle:
+            best, at = rate, now[0]
+            rate *= 1.25
+    return (
+        f"{best:.0f} calls/s with p99 {at * 1e3:.1f} ms, idle {idle * 1e3:.1f} ms; {now[1]}; one "
+        f"process of senders beside the server"
+    )
 
 
 def overload(short: bool) -> str:

@@ -1,8 +1,9 @@
 """Senders of single images, in a process of their own: what a server that is asked too much says.
 
 `python overload_senders.py ADDRESS SECONDS --rate N` starts N calls a second by the clock,
-whatever the server does; `--callers N` asks again when a call is answered.  Over `--channels`
-connections, each call with a deadline.  Prints a line of JSON: `sent`; `answered`, seconds from the
+whatever the server does; `--callers N` asks again when a call is answered; `--clients N` does so
+through the Python client, which comes back when it is told to.  Over `--channels` connections, each
+call with a deadline.  Prints a line of JSON: `sent`; `answered`, seconds from the
 intended start of each that was answered in time; `refused` and `told`, of them those with code,
 RetryInfo and pushback; `other`, what else ended, by its code; `late`, the most that a start was late.
 """
@@ -19,10 +20,12 @@ import uvloop
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from digitserve.client import AsyncDigitClient, CallError, ResourceExhausted
 from digitserve.v1 import digits_pb2
 
 _PREDICT = "/digitserve.v1.DigitService/Predict"
-_REQUEST = digits_pb2.PredictRequest(pixels=bytes(784)).SerializeToString()
+_IMAGE = bytes(784)
+_REQUEST = digits_pb2.PredictRequest(pixels=_IMAGE).SerializeToString()
 # Of the refusals, each so-and-so-many-th is taken apart; reading all of them would be a load too.
 _READ = 4
 
@@ -67,6 +70,28 @@ class Senders:
 
         await asyncio.gather(*map(caller, range(callers)))
 
+    async def clients(self, address: str, callers: int, seconds: float) -> None:
+        """Asks again and again through the client."""
+        end = time.monotonic() + seconds
+        clients = [AsyncDigitClient(address, retries=50) for _ in self._channels]
+        await asyncio.gather(*[client.health() for client in clients])
+        print("asking", flush=True)
+
+        async def caller(at: int) -> None:
+            while (now := time.monotonic()) < end:
+                self.sent += 1
+                try:
+                    await clients[at % len(clients)].predict(_IMAGE)
+                except ResourceExhausted:
+                    self.refused += 1
+                except CallError as error:
+                    self.other[error.code.name] += 1
+                else:
+                    if time.monotonic() < end:
+                        self.answered.append(time.monotonic() - now)
+
+        await asyncio.gather(*map(caller, range(callers)))
+
     async def _connect(self) -> None:
         await asyncio.gather(*[channel.channel_ready() for channel in self._channels])
         print("asking", flush=True)
@@ -105,6 +130,7 @@ def main() -> None:
     parser.add_argument("seconds", type=float)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--callers", type=int)
+    parser.add_argument("--clients", type=int)
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--deadline", type=float, default=1.0)
     options = parser.parse_args()
@@ -113,6 +139,8 @@ def main() -> None:
         senders = Senders(options.address, options.channels, options.deadline)
         if options.rate:
             await senders.open_loop(options.rate, options.seconds)
+        elif options.clients:
+            await senders.clients(options.address, options.clients, options.seconds)
         else:
             await senders.closed_loop(options.callers, options.seconds)
         return senders

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 @dataclass(frozen=True)
@@ -50,26 +51,35 @@ class Command:
         return self.process.wait(timeout=60)
 
 
-def server_command(*arguments: str) -> AbstractContextManager[Command]:
+def server_command(
+    *arguments: str, stderr: IO[str] | int | None = None, **variables: str
+) -> AbstractContextManager[Command]:
     """Starts the command, by default on a free port, and waits until it serves."""
     if "--address" not in arguments:
         arguments = ("--address", "127.0.0.1:0", *arguments)
-    return started("digitserve.server", *arguments)
+    return started("digitserve.server", *arguments, stderr=stderr, **variables)
 
 
-def slow_server(*arguments: str) -> AbstractContextManager[Command]:
+def slow_server(
+    *arguments: str, stderr: IO[str] | int | None = None
+) -> AbstractContextManager[Command]:
     """Starts a `support.slow_server` and waits until it serves."""
-    return started("support.slow_server", *arguments)
+    return started("support.slow_server", *arguments, stderr=stderr)
 
 
 @contextmanager
-def started(module: str, *arguments: str) -> Iterator[Command]:
+def started(
+    module: str, *arguments: str, stderr: IO[str] | int | None = None, **variables: str
+) -> Iterator[Command]:
     """Starts a module that says `serving on ADDRESS`, and waits until it has."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        | variables,
     )
     assert process.stdout is not None
     try:

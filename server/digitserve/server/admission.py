@@ -10,6 +10,7 @@ Without the bound in time a queue is as long as memory allows: 16,384 images bef
 
 import asyncio
 import time
+from math import inf
 
 from digitserve.server.errors import RETRY_AFTER_S, QueueFull
 from digitserve.server.pace import Foretold
@@ -22,7 +23,12 @@ _SOONEST_S, _LATEST_S = 0.05, 5.0
 
 
 class Admission:
-    """Counts the images that are in."""
+    """Counts the images that are in.
+
+    Attributes:
+        images: how many.
+        refused: calls that were, so far.
+    """
 
     def __init__(self, images: int, wait_s: float) -> None:
         """Bounds what comes in.
@@ -36,7 +42,7 @@ class Admission:
         self._wait_s = wait_s
         self._gate = asyncio.Lock()
         self._room = asyncio.Event()
-        self.images = 0
+        self.images = self.refused = 0
 
     def check(self, images: int, foretold: Foretold, deadline: float | None) -> None:
         """Checks that a unary call may come in.
@@ -49,20 +55,26 @@ class Admission:
         Raises:
             QueueFull: if it may not.
         """
+        why = self._why_not(images, foretold, deadline)
+        if why:
+            self.refused += 1
+            # In so many seconds what is before it is gone; 0: nobody knows.
+            wait_s = foretold.start_s or self.images * foretold.image_s
+            after_s = min(max(wait_s, _SOONEST_S), _LATEST_S) if wait_s else RETRY_AFTER_S
+            raise QueueFull(why, after_s)
+
+    def _why_not(self, images: int, foretold: Foretold, deadline: float | None) -> str:
         if not self._fits(images, self._most):
-            why = f"{self.images} of at most {self._most} images are in the queue"
-            raise QueueFull(why, _retry_after(self.images * foretold.image_s))
-        start_s = foretold.start_s
+            return f"{self.images} of at most {self._most} images are in the queue"
+        start_s, end_s, _ = foretold
         if not start_s:  # nobody is before it: whatever it takes, no other time is better
-            return
+            return ""
         if start_s > self._wait_s * _SURE:
-            why = f"its turn would come in {start_s:.2f} s, at most {self._wait_s:g} s are waited"
-            raise QueueFull(why, _retry_after(start_s))
-        if deadline is not None:
-            left_s = deadline - time.monotonic()
-            if foretold.end_s > left_s * _SURE:
-                why = f"it would take {foretold.end_s:.2f} s, the deadline is in {left_s:.2f} s"
-                raise QueueFull(why, _retry_after(start_s))
+            return f"its turn would come in {start_s:.2f} s, at most {self._wait_s:g} s are waited"
+        left_s = inf if deadline is None else deadline - time.monotonic()
+        if end_s > left_s * _SURE:
+            return f"it would take {end_s:.2f} s, the deadline is in {left_s:.2f} s"
+        return ""
 
     def enter(self, images: int) -> None:
         """Lets a unary call's images in."""
@@ -91,7 +103,3 @@ class Admission:
     def _fits(self, images: int, most: int) -> bool:
         return not self.images or self.images + images <= most
 
-
-def _retry_after(drained_s: float) -> float:
-    """Seconds after which to come back, where the queue is gone in so many; 0: nobody knows."""
-    return min(max(drained_s, _SOONEST_S), _LATEST_S) if drained_s else RETRY_AFTER_S

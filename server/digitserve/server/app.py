@@ -39,6 +39,7 @@ class Server:
         registry: its versions.
         watch: what keeps them as the folder says.
         guard: who may do what; None: anybody anything.
+        admission: who is let in.
     """
 
     def __init__(self, config: Config, versions: Sequence[Version] | None = None) -> None:
@@ -61,9 +62,9 @@ class Server:
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self._drain = Drain()
-        admission = Admission(config.max_queue_images, config.max_wait_s)
+        self.admission = Admission(config.max_queue_images, config.max_wait_s)
         services = (
-            digit_service(config, self.registry, self._drain, admission),
+            digit_service(config, self.registry, self._drain, self.admission),
             model_service(config, self.registry, self.watch),
         )
         names = [service.name for service in services]
