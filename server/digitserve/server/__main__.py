@@ -19,6 +19,7 @@ try:
     from digitserve.server.config import Config
     from digitserve.server.guard import GuardError
     from digitserve.server.guard.commands import token
+    from digitserve.server.systemd import Systemd
     from digitserve.server.versions.bundle import BundleError
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
@@ -91,6 +92,9 @@ async def _serve(config: Config) -> int:
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    systemd = Systemd(os.environ)
+    systemd.say("STATUS=reading the models")
+    systemd.beat()
     server = Server(config)
     starting = asyncio.ensure_future(server.start())
     first = asyncio.ensure_future(signals.get())
@@ -99,8 +103,11 @@ async def _serve(config: Config) -> int:
         await server.stop()
         # A network may be being read, or compiled, for minutes yet: nobody waits for that.
         os._exit(0)
-    _announce(starting.result())
+    addresses = starting.result()
+    _announce(addresses)
+    systemd.say("READY=1", f"STATUS=serving on {', '.join(addresses)}")
     lame_duck_s = config.lame_duck_s if await first == signal.SIGTERM else 0.0
+    systemd.say("STOPPING=1", "STATUS=draining")
     draining = asyncio.ensure_future(server.drain(lame_duck_s))
     second = asyncio.ensure_future(signals.get())
     await asyncio.wait({draining, second}, return_when=asyncio.FIRST_COMPLETED)

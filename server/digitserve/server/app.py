@@ -69,6 +69,7 @@ class Server:
         )
         names = [service.name for service in services]
         self._health = Health(names)
+        self.registry.on_stable = self._health.model
         neighbours = [self._health.service]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
@@ -105,7 +106,7 @@ class Server:
             self._stop_metrics()
             raise
         self._background = asyncio.create_task(self._beside())
-        self._health.say(serving=True)
+        self._health.welcome(True)
         return tuple(addresses)
 
     async def drain(self, lame_duck_s: float) -> bool:
@@ -117,7 +118,7 @@ class Server:
         Returns:
             Whether everything that was open ended by itself.
         """
-        self._health.say(serving=False)
+        self._health.welcome(False)
         self._drain.begin(self._config.grace_s)
         await asyncio.sleep(lame_duck_s)
         async with asyncio.TaskGroup() as tasks:
