@@ -49,7 +49,7 @@ def _steps(count: int) -> dict[str, float]:
     answer, pen = engine.predict(batch), wire.Pen()
     registry = Registry()
     registry.publish(open_versions(Config(models=MODEL.parent)))
-    service = digit_service(Config(), registry, Drain(), Admission(1 << 14))
+    service = digit_service(Config(), registry, Drain(), Admission(1 << 14, 0.5))
     handle: Any = service.methods["Predict"].unary
     request = digits_pb2.PredictRequest.FromString(data)
 

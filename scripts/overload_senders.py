@@ -5,7 +5,8 @@ whatever the server does; `--callers N` asks again when a call is answered; `--c
 through the Python client, which comes back when it is told to.  Over `--channels` connections, each
 call with a deadline.  Prints a line of JSON: `sent`; `answered`, seconds from the
 intended start of each that was answered in time; `refused` and `told`, of them those with code,
-RetryInfo and pushback; `other`, what else ended, by its code; `late`, the most that a start was late.
+RetryInfo and pushback; `other`, what else ended, by its code; `late`, the most that
+a start was late.
 """
 
 import argparse

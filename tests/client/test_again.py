@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from digitserve.client import (
     AsyncDigitClient,
     DigitClient,
+    Failed,
+    Predicted,
     ResourceExhausted,
     Unavailable,
 )
@@ -60,7 +62,7 @@ def busy(turns: int, error: Exception | None = None) -> Iterator[tuple[Serving, 
         yield up, engine
 
 
-def _sync(address: str, **options: Any) -> int:
+def _sync(address: str | list[str], **options: Any) -> int:
     with DigitClient(address, **options) as client:
         return client.predict(image_of(4)).digit
 
@@ -138,6 +140,8 @@ def test_a_stream_gets_the_refusal_of_a_frame_as_its_outcome() -> None:
     """A frame that is sent again would overtake others, or be stale: who streams decides."""
     with busy(1) as (up, engine), DigitClient(up.address) as client:
         refused, answered = client.stream([image_of(1), image_of(2)], max_in_flight=1)
+    assert isinstance(refused, Failed)
+    assert isinstance(answered, Predicted)
     assert refused.error.retry_after == _AFTER_S
     assert answered.predictions[0].digit == 2
     assert len(engine.came) == 2

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from digitserve.server.__main__ import EXIT_USAGE, main
+from digitserve.server.__main__ import main
+from digitserve.server.cli.usage import EXIT_USAGE
 from digitserve.server.config import KNOBS, Config
 from digitserve.server.services.health import LIVENESS, READINESS
 

@@ -190,7 +190,8 @@ def test_streams_leave_room_for_calls() -> None:
         give_up = time.monotonic() + 30
         while not up.server.streams or next(iter(up.server.streams)).messages < 15:
             assert time.monotonic() < give_up
-        call = channel.unary_unary(_PREDICT).future(
+        send: Any = channel.unary_unary(_PREDICT)
+        call = send.future(
             digits_pb2.PredictRequest(pixels=image_of(1)).SerializeToString(), timeout=60
         )
         engine.go.set()
@@ -215,7 +216,7 @@ def test_nothing_else_waits_behind_predictions(inline: bool) -> None:
     over = threading.Event()
 
     def flood(channel: grpc.Channel) -> None:
-        send = channel.unary_unary(_PREDICT)
+        send: Any = channel.unary_unary(_PREDICT)
         while not over.is_set():
             calls = [send.future(request, timeout=60) for _ in range(50)]
             for call in calls:

@@ -35,19 +35,22 @@ def heard_next(heard: socket.socket) -> list[str]:
 @pytest.mark.parametrize("abstract", [False, True])
 def test_systemd_is_told_from_start_to_end(tmp_path: Path, abstract: bool) -> None:
     """Reading, ready when it serves and not before, stopping as soon as it drains."""
-    with manager(tmp_path, abstract=abstract) as (heard, name):
-        with server_command("--lame-duck", "0", NOTIFY_SOCKET=name) as command:
-            assert heard_next(heard) == ["STATUS=reading the models"]
-            assert heard_next(heard) == ["READY=1", f"STATUS=serving on {command.address}"]
-            command.signal(signal.SIGTERM)
-            assert heard_next(heard) == ["STOPPING=1", "STATUS=draining"]
-            assert command.wait() == 0
+    with (
+        manager(tmp_path, abstract=abstract) as (heard, name),
+        server_command("--lame-duck", "0", NOTIFY_SOCKET=name) as command,
+    ):
+        assert heard_next(heard) == ["STATUS=reading the models"]
+        assert heard_next(heard) == ["READY=1", f"STATUS=serving on {command.address}"]
+        command.signal(signal.SIGTERM)
+        assert heard_next(heard) == ["STOPPING=1", "STATUS=draining"]
+        assert command.wait() == 0
 
 
 def test_a_watchdog_is_told_twice_as_often_as_it_must_be(tmp_path: Path) -> None:
     """From the first moment on, for as long as the event loop runs."""
-    with manager(tmp_path) as (heard, name), server_command(
-        NOTIFY_SOCKET=name, WATCHDOG_USEC="200000"
+    with (
+        manager(tmp_path) as (heard, name),
+        server_command(NOTIFY_SOCKET=name, WATCHDOG_USEC="200000"),
     ):
         for _ in range(5):
             while heard.recv(4096) != b"WATCHDOG=1":
@@ -70,7 +73,5 @@ def test_without_systemd_nobody_is_told() -> None:
 
 def test_a_manager_that_is_gone_does_not_stop_the_server(tmp_path: Path) -> None:
     """A line in the log, and it serves."""
-    with server_command(
-        NOTIFY_SOCKET=str(tmp_path / "gone"), stderr=subprocess.DEVNULL
-    ) as command:
+    with server_command(NOTIFY_SOCKET=str(tmp_path / "gone"), stderr=subprocess.DEVNULL) as command:
         assert command.address

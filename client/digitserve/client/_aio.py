@@ -122,7 +122,9 @@ class AsyncDigitClient(AsyncClosing):
     ) -> AsyncPipeline:
         """Lets many concurrent calls travel together; see `DigitClient.pipeline`."""
         options = _messages.stream_options(version=version, label=label, brief=brief)
-        return AsyncPipeline(self._servers, options, timeout or self._timeout, resume, self._retries)
+        return AsyncPipeline(
+            self._servers, options, timeout or self._timeout, resume, self._retries
+        )
 
     async def health(
         self,

@@ -102,4 +102,3 @@ class Admission:
 
     def _fits(self, images: int, most: int) -> bool:
         return not self.images or self.images + images <= most
-

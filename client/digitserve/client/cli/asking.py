@@ -115,9 +115,7 @@ def retries_option(command: Any) -> Any:
 
 
 @contextmanager
-def asking(
-    address: str, timeout: float, retries: int = DEFAULT_RETRIES
-) -> Iterator[DigitClient]:
+def asking(address: str, timeout: float, retries: int = DEFAULT_RETRIES) -> Iterator[DigitClient]:
     """A client, and the one place where errors become a line and an exit code."""
     try:
         access = access_of(click.get_current_context())

@@ -50,12 +50,12 @@ class Health:
         """Whether calls are welcome."""
         return self._welcome and self._model
 
-    def welcome(self, calls: bool) -> None:  # noqa: FBT001 - the only thing that is said
+    def welcome(self, calls: bool) -> None:
         """Calls are welcome from now on, or are not any more; told to whoever watches, at once."""
         self._welcome = calls
         self._tell()
 
-    def model(self, stable: bool) -> None:  # noqa: FBT001 - the only thing that is said
+    def model(self, stable: bool) -> None:
         """Some version is stable, or none is."""
         self._model = stable
         self._tell()
