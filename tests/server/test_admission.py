@@ -277,6 +277,14 @@ def test_a_machine_that_stood_still_is_no_slow_engine() -> None:
     assert pace.image_s == pytest.approx(0.02, rel=0.1)
 
 
+def test_an_engine_that_nobody_timed_is_judged_by_its_best_turns() -> None:
+    """The very first one sets things up, and would have callers refused for nothing."""
+    pace = Pace()
+    for seconds in (5.0, 0.003, 0.002, 0.004):
+        pace.took(1, seconds)
+    assert pace.image_s == 0.002
+
+
 def test_short_turns_are_ready_and_long_ones_wait() -> None:
     """Behind each holder one short turn may be ready: nobody waits for it a full turn longer."""
 

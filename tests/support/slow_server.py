@@ -10,6 +10,7 @@ import gc
 import json
 import signal
 import time
+from dataclasses import replace
 
 import click
 import numpy as np
@@ -60,7 +61,9 @@ async def _serve(image_ms: float, turn_images: int | None, *, bundled: bool) -> 
         most = int(min(max(1, TEST_CONFIG.turn_ms / image_ms), most))
     turns = Turns([engine], inline=not image_ms, images=turn_images or most)
     manifest = manifest_pb2.ModelManifest(description="a test's")
-    server = Server(TEST_CONFIG, None if bundled else [Version(1, turns, manifest)])
+    # Who wants longer turns wants to see how long others wait for them.
+    config = replace(TEST_CONFIG, max_wait_s=60.0) if turn_images else TEST_CONFIG
+    server = Server(config, None if bundled else [Version(1, turns, manifest)])
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     loop.add_signal_handler(signal.SIGINT, over.set)

@@ -7,6 +7,8 @@ _SHARE = 1 / 16
 # A turn that takes longer than so many counts as if it took so many: a machine that stood still
 # once is no slow engine, and one that has become slow is believed after a few turns.
 _MOST = 4.0
+# Where nothing is known, the best of so many turns counts: the very first ones also set things up.
+_FIRST = 8
 
 
 class Foretold(NamedTuple):
@@ -30,16 +32,18 @@ class Pace:
         image_s: in seconds; 0 as long as none has been seen.
     """
 
-    __slots__ = ("image_s",)
+    __slots__ = ("_first", "image_s")
 
     def __init__(self, image_s: float = 0.0) -> None:
-        """Begins with what is known."""
+        """Begins with what is known; 0: nothing."""
         self.image_s = image_s
+        self._first = 0 if image_s else _FIRST
 
     def took(self, images: int, seconds: float) -> None:
         """A turn of so many images took so long."""
         each, seen = seconds / images, self.image_s
-        if seen:
-            self.image_s = seen + (min(each, _MOST * seen) - seen) * _SHARE
+        if self._first:
+            self._first -= 1
+            self.image_s = min(each, seen or each)
         else:
-            self.image_s = each
+            self.image_s = seen + (min(each, _MOST * seen) - seen) * _SHARE
