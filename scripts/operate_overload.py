@@ -91,11 +91,11 @@ def client_backs_off(short: bool) -> str:
     """Twice as many callers as the queue holds, all of whom ask again when they are told to."""
     callers, seconds = 600, 8 if short else 30
     with slow_server("--image-ms", "2") as command:
-        peak = len(told(senders(command.address, 4, "--callers", "32"))["answered"]) / 4
+        peak = told(senders(command.address, 4, "--callers", "32"))["within"] / 4
         before = command.told()["refused"]
         came = told(senders(command.address, seconds, "--clients", str(callers)))
         refused = command.told()["refused"] - before
-    goodput = len(came["answered"]) / seconds
+    goodput = came["within"] / seconds
     # Each caller that is refused waits for a good part of the queue at the least.
     bound = callers * seconds / (_QUEUE_S / 2)
     return expect(
@@ -139,10 +139,10 @@ def overload(short: bool) -> str:
     with slow_server("--image-ms", "2") as command:
         told(senders(command.address, 2, "--callers", "16"))  # warm
         closed = told(senders(command.address, 5, "--callers", "32"))
-        peak = len(closed["answered"]) / 5
+        peak = closed["within"] / 5
         with watched(command) as seen:
             came = told(senders(command.address, seconds, "--rate", str(_RATE)))
-    goodput = len(came["answered"]) / seconds
+    goodput = came["within"] / seconds
     p99 = statistics.quantiles(came["answered"], n=100)[98]
     longest = max(seen.health)
     kept = (

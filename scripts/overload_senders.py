@@ -3,10 +3,11 @@
 `python overload_senders.py ADDRESS SECONDS --rate N` starts N calls a second by the clock,
 whatever the server does; `--callers N` asks again when a call is answered; `--clients N` does so
 through the Python client, which comes back when it is told to.  Over `--channels` connections, each
-call with a deadline.  Prints a line of JSON: `sent`; `answered`, seconds from the
-intended start of each that was answered in time; `refused` and `told`, of them those with code,
-RetryInfo and pushback; `other`, what else ended, by its code; `late`, the most that
-a start was late.
+call with a deadline.  Prints a line of JSON: `sent`; `answered`, seconds from the intended start of
+each that was answered in time; `within`, how many of those before the sending was over, since what
+a queue still holds then is no rate; `refused`, of them those that were `read`, and of these those
+that `told` by RetryInfo and pushback when to come back; `other`, what else ended, by its code;
+`late`, the most that a start was late.
 """
 
 import argparse
@@ -40,7 +41,8 @@ class Senders:
         self._channels = [grpc.aio.insecure_channel(address, options) for _ in range(channels)]
         self._calls: list[Any] = [each.unary_unary(_PREDICT) for each in self._channels]
         self._deadline_s = deadline_s
-        self.sent = self.refused = self.read = self.told = 0
+        self.sent = self.refused = self.read = self.told = self.within = 0
+        self._end = 0.0
         self.answered: list[float] = []
         self.other: Counter[str] = Counter()
         self.late = 0.0
@@ -49,6 +51,7 @@ class Senders:
         """Starts calls by the clock."""
         await self._connect()
         start = time.monotonic()
+        self._end = start + seconds
         async with asyncio.TaskGroup() as tasks:
             for at in range(int(rate * seconds)):
                 meant = start + at / rate
@@ -63,7 +66,7 @@ class Senders:
     async def closed_loop(self, callers: int, seconds: float) -> None:
         """Asks again and again."""
         await self._connect()
-        end = time.monotonic() + seconds
+        self._end = end = time.monotonic() + seconds
 
         async def caller(at: int) -> None:
             while (now := time.monotonic()) < end:
@@ -73,7 +76,7 @@ class Senders:
 
     async def clients(self, address: str, callers: int, seconds: float) -> None:
         """Asks again and again through the client."""
-        end = time.monotonic() + seconds
+        self._end = end = time.monotonic() + seconds
         clients = [AsyncDigitClient(address, retries=50) for _ in self._channels]
         await asyncio.gather(*[client.health() for client in clients])
         print("asking", flush=True)
@@ -88,8 +91,7 @@ class Senders:
                 except CallError as error:
                     self.other[error.code.name] += 1
                 else:
-                    if time.monotonic() < end:
-                        self.answered.append(time.monotonic() - now)
+                    self._enter(now)
 
         await asyncio.gather(*map(caller, range(callers)))
 
@@ -110,7 +112,12 @@ class Senders:
                 self.read += 1
                 self.told += _is_told(error)
         else:
-            self.answered.append(time.monotonic() - meant)
+            self._enter(meant)
+
+    def _enter(self, meant: float) -> None:
+        now = time.monotonic()
+        self.answered.append(now - meant)
+        self.within += now < self._end
 
 
 def _is_told(error: grpc.aio.AioRpcError) -> bool:
@@ -147,7 +154,7 @@ def main() -> None:
         return senders
 
     told = uvloop.run(run())
-    names = ("sent", "answered", "refused", "read", "told", "other", "late")
+    names = ("sent", "answered", "within", "refused", "read", "told", "other", "late")
     print(json.dumps({name: getattr(told, name) for name in names}), flush=True)
 
 
