@@ -9,8 +9,8 @@ DEMO := .venv-demo/bin
 STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types prove-first prove-streams prove-models prove-polyglot bench \
-	bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
+.PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
+	prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +35,9 @@ prove-streams: .venv/ready ## the figures behind streams; SHORT=--short takes le
 
 prove-models: .venv/ready ## the figures behind the bundled models; SHORT=--short does not train them anew
 	@$(DEV)/python scripts/prove_models.py $(SHORT)
+
+prove-operate: .venv/ready ## the figures behind running it; SHORT=--short soaks for half a minute, not an hour
+	@$(DEV)/python scripts/prove_operate.py $(SHORT)
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)

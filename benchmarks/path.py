@@ -54,7 +54,7 @@ def _steps(count: int) -> dict[str, float]:
     request = digits_pb2.PredictRequest.FromString(data)
 
     def handling(sent: Any, observer: Observer | None) -> Callable[[], None]:
-        service = digit_service(Config(), registry, Drain(), Admission(1 << 14), observer)
+        service = digit_service(Config(), registry, Drain(), Admission(1 << 14, 0.5), observer)
         handle: Any = observed(service, observer).methods["Predict"].unary
 
         def handled() -> None:

@@ -19,7 +19,7 @@ from support.serving import TEST_CONFIG, Serving, serving, versions_of
 from support.talk import BLANK, frame
 
 _QUEUE = 4096
-_CONFIG = replace(TEST_CONFIG, max_images=_QUEUE, max_queue_images=_QUEUE)
+_CONFIG = replace(TEST_CONFIG, max_images=_QUEUE, max_queue_images=_QUEUE, max_wait_s=600.0)
 _PREDICT = "/digitserve.v1.DigitService/Predict"
 _STREAM_PREDICT = "/digitserve.v1.DigitService/StreamPredict"
 
@@ -113,7 +113,7 @@ def test_a_flood_delays_nobody_else() -> None:
     with leaving_nothing(engine, inline=False) as up:
         asking(flood, up)
     flooded = engine.asked.index(9) - engine.asked.index(1)
-    assert flooded <= 2
+    assert flooded <= 3  # what runs, what is ready behind it, and what came before it
 
 
 @pytest.mark.parametrize("inline", [True, False])

@@ -51,30 +51,38 @@ class Command:
         return self.process.wait(timeout=60)
 
 
-def server_command(*arguments: str, log: IO[str] | None = None) -> AbstractContextManager[Command]:
+def server_command(
+    *arguments: str, log: IO[str] | int | None = None, **variables: str
+) -> AbstractContextManager[Command]:
     """Starts the command, by default on a free port, and waits until it serves."""
     if "--address" not in arguments:
         arguments = ("--address", "127.0.0.1:0", *arguments)
-    return started("digitserve.server", *arguments, log=log)
+    return started("digitserve.server", *arguments, log=log, **variables)
 
 
-def slow_server(*arguments: str, log: IO[str] | None = None) -> AbstractContextManager[Command]:
+def slow_server(
+    *arguments: str, log: IO[str] | int | None = None
+) -> AbstractContextManager[Command]:
     """Starts a `support.slow_server` and waits until it serves."""
     return started("support.slow_server", *arguments, log=log)
 
 
 @contextmanager
-def started(module: str, *arguments: str, log: IO[str] | None = None) -> Iterator[Command]:
+def started(
+    module: str, *arguments: str, log: IO[str] | int | None = None, **variables: str
+) -> Iterator[Command]:
     """Starts a module that says `serving on ADDRESS`, and waits until it has.
 
-    Its log goes to `log`, or to where the caller's goes.
+    Its log goes to `log`, or to where the caller's goes; `variables` are added to the environment.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        | variables,
     )
     assert process.stdout is not None
     try:

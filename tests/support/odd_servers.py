@@ -72,7 +72,7 @@ def _takes(seconds: float) -> Before:
 
 def _refuses_every_other(calls: int) -> None:
     if calls % 2:
-        raise QueueFull(1, 1)
+        raise QueueFull("busy", 1.0)
 
 
 async def _main(real: str, folder: Path) -> None:

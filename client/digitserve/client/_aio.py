@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
 from digitserve.client._access import Tls, Token, access
+from digitserve.client._again import DEFAULT_RETRIES
 from digitserve.client._asking import AsyncAsking
 from digitserve.client._closing import AsyncClosing
 from digitserve.client._ledger import Ledger
@@ -41,9 +42,11 @@ class AsyncDigitClient(AsyncClosing):
         token: Token | None = None,
         tls: Tls | bool = False,
         token_in_plain_text: bool = False,
+        retries: int = DEFAULT_RETRIES,
     ) -> None:
         """Makes a client; connects at the first call.  Takes what `DigitClient` takes."""
         self._timeout = timeout
+        self._retries = retries
         names = _channel.names_of(address)
         admitted = access(
             names,
@@ -54,7 +57,7 @@ class AsyncDigitClient(AsyncClosing):
             token_in_plain_text=token_in_plain_text,
         )
         self._servers = _channel.Servers(names, admitted, grpc.aio)
-        self._ask = AsyncAsking(self._servers, timeout)
+        self._ask = AsyncAsking(self._servers, timeout, retries)
         self.models = AsyncModels(self._ask)
 
     async def predict(
@@ -119,7 +122,9 @@ class AsyncDigitClient(AsyncClosing):
     ) -> AsyncPipeline:
         """Lets many concurrent calls travel together; see `DigitClient.pipeline`."""
         options = _messages.stream_options(version=version, label=label, brief=brief)
-        return AsyncPipeline(self._servers, options, timeout or self._timeout, resume)
+        return AsyncPipeline(
+            self._servers, options, timeout or self._timeout, resume, self._retries
+        )
 
     async def health(
         self,

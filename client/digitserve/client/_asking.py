@@ -1,12 +1,15 @@
 """Unary calls: which server is asked, how often, and what is raised when it says no."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 
+from digitserve.client._again import DEFAULT_RETRIES, Again
 from digitserve.client._channel import Server, Servers
-from digitserve.client.errors import CallError, Unavailable
+from digitserve.client.errors import CallError
 
 Method = Callable[[Server], Any]
 
@@ -14,22 +17,27 @@ Method = Callable[[Server], Any]
 class Asking:
     """Asks the servers of one client, for threads."""
 
-    def __init__(self, servers: Servers, timeout: float | None) -> None:
+    def __init__(
+        self, servers: Servers, timeout: float | None, retries: int = DEFAULT_RETRIES
+    ) -> None:
         """Asks these, each call within so many seconds, unless it says otherwise."""
         self._servers = servers
         self._timeout = timeout
+        self._retries = checked_retries(retries)
 
     def anyone(self, method: Method, request: object, timeout: float | None) -> Any:
-        """Asks one server after the other, until one is available."""
-        for left in reversed(range(len(self._servers.all))):
+        """Asks one server after the other, until one is available and not too busy."""
+        again = Again(self._retries, len(self._servers.all), timeout or self._timeout)
+        while True:
             server = self._servers.now
             try:
-                return self._call(server, method, request, timeout)
-            except Unavailable:
-                if not left:
+                return self._call(server, method, request, again.timeout)
+            except CallError as error:
+                pause = again.pause(error)
+                if pause is None:
                     raise
-                self._servers.leave(server)
-        return None
+            self._servers.leave(server)
+            time.sleep(pause)
 
     # Not the next server when this one is unavailable: an answer that is lost does not say that
     # nothing was done, and each server holds versions of its own, so elsewhere it would be another
@@ -37,11 +45,11 @@ class Asking:
     # retry policy in `_channel` names Predict alone.
     def once(self, method: Method, request: object, timeout: float | None) -> Any:
         """Asks the present server, and no other: for what must not be done twice."""
-        return self._call(self._servers.now, method, request, timeout)
+        return self._call(self._servers.now, method, request, timeout or self._timeout)
 
     def _call(self, server: Server, method: Method, request: object, timeout: float | None) -> Any:
         try:
-            return method(server)(request, timeout=timeout or self._timeout)
+            return method(server)(request, timeout=timeout)
         except grpc.RpcError as error:
             raise CallError.from_rpc_error(error) from None
 
@@ -49,9 +57,12 @@ class Asking:
 class AsyncAsking:
     """Asks the servers of one client, for asyncio; see `Asking`."""
 
-    def __init__(self, servers: Servers, timeout: float | None) -> None:
+    def __init__(
+        self, servers: Servers, timeout: float | None, retries: int = DEFAULT_RETRIES
+    ) -> None:
         self._servers = servers
         self._timeout = timeout
+        self._retries = checked_retries(retries)
 
     async def anyone(
         self,
@@ -59,16 +70,18 @@ class AsyncAsking:
         request: object,
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
-        """Asks one server after the other, until one is available."""
-        for left in reversed(range(len(self._servers.all))):
+        """Asks one server after the other, until one is available and not too busy."""
+        again = Again(self._retries, len(self._servers.all), timeout or self._timeout)
+        while True:
             server = self._servers.now
             try:
-                return await self._call(server, method, request, timeout)
-            except Unavailable:
-                if not left:
+                return await self._call(server, method, request, again.timeout)
+            except CallError as error:
+                pause = again.pause(error)
+                if pause is None:
                     raise
-                self._servers.leave(server)
-        return None
+            self._servers.leave(server)
+            await asyncio.sleep(pause)
 
     async def once(
         self,
@@ -77,7 +90,7 @@ class AsyncAsking:
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
         """Asks the present server, and no other; why, says `Asking.once`."""
-        return await self._call(self._servers.now, method, request, timeout)
+        return await self._call(self._servers.now, method, request, timeout or self._timeout)
 
     async def _call(
         self,
@@ -87,6 +100,17 @@ class AsyncAsking:
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
         try:
-            return await method(server)(request, timeout=timeout or self._timeout)
+            return await method(server)(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise CallError.from_rpc_error(error) from None
+
+
+def checked_retries(retries: int) -> int:
+    """A number of retries that can be.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if retries < 0:
+        raise ValueError(f"retries: expected 0 or more, got {retries}")
+    return retries

@@ -21,11 +21,13 @@ from typing import Any
 import grpc
 
 from digitserve.client import _channel, _messages, _records
+from digitserve.client._again import later
 from digitserve.client._patience import Patience
 from digitserve.client.errors import (
     CallError,
     DeadlineExceeded,
     Internal,
+    ResourceExhausted,
     unless_expired,
 )
 from digitserve.client.types import Failed, Prediction
@@ -44,14 +46,16 @@ class Ask(ABC):
         pixels: as they travel.
         deadline: the instant, by the monotonic clock, at which it is given up.
         alone: whether it broke a message that it shared, or may have: it shares no other.
+        retries: how often it may be asked again of a busy server.
     """
 
-    __slots__ = ("alone", "deadline", "pixels")
+    __slots__ = ("alone", "deadline", "pixels", "retries")
 
-    def __init__(self, pixels: bytes, timeout: float | None) -> None:
+    def __init__(self, pixels: bytes, timeout: float | None, retries: int = 0) -> None:
         self.pixels = pixels
         self.deadline = _NEVER if timeout is None else time.monotonic() + timeout
         self.alone = False
+        self.retries = retries
 
     @property
     @abstractmethod
@@ -86,6 +90,7 @@ class Lane:
         self._patience = Patience(resume, len(servers.all))
         self._waiting: deque[Ask] = deque()
         self._sent: deque[list[Ask]] = deque()
+        self._resting: dict[asyncio.TimerHandle, list[Ask]] = {}  # a busy server refused them
         self._changed = asyncio.Event()
         self._due = _NEVER  # the deadline that the timer is set for
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +115,7 @@ class Lane:
             await asyncio.wait([self._life])
         if self._timer is not None:
             self._timer.cancel()
-        self._fail(self._unanswered(), error)
+        self._fail(self._take_all(), error)
 
     # --- one stream after the other ----------------------------------------------------------
 
@@ -141,7 +146,7 @@ class Lane:
             error = CallError(grpc.StatusCode.CANCELLED, "the client is closed")
         else:
             error = CallError(grpc.StatusCode.UNKNOWN, f"unforeseen: {unforeseen!r}")
-        self._fail(self._unanswered(), error)
+        self._fail(self._take_all(), error)
 
     async def _carry(self, server: _channel.Server) -> CallError | None:
         """Carries what waits on one call, to its end; gives why it ended."""
@@ -231,8 +236,33 @@ class Lane:
             for ask in asks:  # one of them broke it: which, is found out one by one
                 ask.alone = True
             self._waiting.extendleft(reversed(asks))
+        elif isinstance(outcome.error, ResourceExhausted) and outcome.error.retry_after is not None:
+            self._rest(asks, outcome.error, later(outcome.error.retry_after))
         else:
             self._fail(asks, outcome.error)
+
+    def _rest(self, asks: list[Ask], error: CallError, pause: float) -> None:
+        """Lets those wait who may be asked again; the others have their answer."""
+        end = time.monotonic() + pause
+        resting = [ask for ask in asks if ask.retries and ask.deadline > end]
+        self._fail([ask for ask in asks if not (ask.retries and ask.deadline > end)], error)
+
+        def ask_again() -> None:
+            for ask in self._resting.pop(timer):
+                ask.retries -= 1
+                if not ask.over:
+                    self.add(ask)
+
+        timer = asyncio.get_running_loop().call_later(pause, ask_again)
+        self._resting[timer] = resting
+
+    def _take_all(self) -> list[Ask]:
+        """Takes back everybody, also who waits for a busy server."""
+        for timer in self._resting:
+            timer.cancel()
+        resting = [ask for asks in self._resting.values() for ask in asks]
+        self._resting.clear()
+        return self._unanswered() + resting
 
     def _unanswered(self) -> list[Ask]:
         """Takes back everybody who has no answer, in the order in which they asked."""

@@ -37,8 +37,10 @@ class AsyncPipeline(AsyncClosing):
         options: digits_pb2.StreamOptions,
         timeout: float | None,
         resume: float,
+        retries: int,
     ) -> None:
         self._lanes = _Lanes(servers, options, resume)
+        self._retries = retries
         self._timeout = timeout
 
     async def predict(
@@ -59,7 +61,7 @@ class AsyncPipeline(AsyncClosing):
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _AsyncAsk(pixels.data, timeout or self._timeout)
+        ask = _AsyncAsk(pixels.data, timeout or self._timeout, self._retries)
         self._lanes.add(ask, pixels)
         return await ask.future
 
@@ -77,8 +79,10 @@ class Pipeline(Closing):
         options: digits_pb2.StreamOptions,
         timeout: float | None,
         resume: float,
+        retries: int,
     ) -> None:
         self._timeout = timeout
+        self._retries = retries
         self._asked: deque[tuple[_ThreadAsk, Pixels]] = deque()
         self._woken = self._closed = False
         self._loop = asyncio.new_event_loop()
@@ -98,7 +102,7 @@ class Pipeline(Closing):
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _ThreadAsk(pixels.data, timeout or self._timeout)
+        ask = _ThreadAsk(pixels.data, timeout or self._timeout, self._retries)
         self._asked.append((ask, pixels))
         if self._closed:  # looked at after that: what was there before, `close` tells
             raise _closed()
@@ -177,8 +181,8 @@ class _AsyncAsk(Ask):
 
     __slots__ = ("future",)
 
-    def __init__(self, pixels: bytes, timeout: float | None) -> None:
-        super().__init__(pixels, timeout)
+    def __init__(self, pixels: bytes, timeout: float | None, retries: int) -> None:
+        super().__init__(pixels, timeout, retries)
         self.future: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
 
     @property
@@ -199,8 +203,8 @@ class _ThreadAsk(Ask):
 
     __slots__ = ("_asleep", "_error", "_over", "_prediction")
 
-    def __init__(self, pixels: bytes, timeout: float | None) -> None:
-        super().__init__(pixels, timeout)
+    def __init__(self, pixels: bytes, timeout: float | None, retries: int) -> None:
+        super().__init__(pixels, timeout, retries)
         self._over = False
         self._prediction: Prediction | None = None
         self._error: CallError | None = None

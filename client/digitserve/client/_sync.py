@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2
 
 from digitserve.client import _channel, _messages
 from digitserve.client._access import Tls, Token, access
+from digitserve.client._again import DEFAULT_RETRIES
 from digitserve.client._asking import Asking
 from digitserve.client._closing import Closing
 from digitserve.client._ledger import Ledger
@@ -42,6 +43,7 @@ class DigitClient(Closing):
         token: Token | None = None,
         tls: Tls | bool = False,
         token_in_plain_text: bool = False,
+        retries: int = DEFAULT_RETRIES,
     ) -> None:
         """Makes a client; connects at the first call.
 
@@ -58,12 +60,16 @@ class DigitClient(Closing):
                 text.
             token_in_plain_text: whether the token may be sent without TLS to other machines, where
                 whoever listens on the way can take it.
+            retries: how often a call that a busy server refused is asked again, within its
+                timeout and no sooner than the server says (another server is asked at once).
+                0: never; who asked gets `ResourceExhausted`.
 
         Raises:
             TokenError: if the token is none, or would travel in plain text.
             OSError: if a file of `tls` cannot be read.
         """
         self._timeout = timeout
+        self._retries = retries
         names = _channel.names_of(address)
         admitted = access(
             names,
@@ -75,7 +81,7 @@ class DigitClient(Closing):
         )
         self._connected = partial(_channel.Servers, names, admitted)
         self._servers = self._connected(grpc)
-        self._ask = Asking(self._servers, timeout)
+        self._ask = Asking(self._servers, timeout, retries)
         self.models = Models(self._ask)
 
     def predict(
@@ -186,7 +192,7 @@ class DigitClient(Closing):
         """
         options = _messages.stream_options(version=version, label=label, brief=brief)
         servers = partial(self._connected, grpc.aio)
-        return Pipeline(servers, options, timeout or self._timeout, resume)
+        return Pipeline(servers, options, timeout or self._timeout, resume, self._retries)
 
     def health(self, service: str = "", *, timeout: float | None = None) -> Health:
         """Asks whether the server, or one of its services, is ready.

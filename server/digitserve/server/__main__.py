@@ -23,6 +23,7 @@ try:
     from digitserve.server.guard.commands import token
     from digitserve.server.loops import loop_factory
     from digitserve.server.observe.logs import set_up_logs
+    from digitserve.server.systemd import Systemd
     from digitserve.server.versions.bundle import BundleError
     from digitserve.server.workers import WorkerError
 except ImportError as error:  # the base install is the client alone
@@ -94,6 +95,9 @@ async def _serve(config: Config) -> int:
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    systemd = Systemd(os.environ)
+    systemd.say("STATUS=reading the models")
+    systemd.beat()
     server = _server(config)
     starting = asyncio.ensure_future(server.start())
     first = asyncio.ensure_future(signals.get())
@@ -102,11 +106,14 @@ async def _serve(config: Config) -> int:
         await server.stop()
         # A network may be being read, or compiled, for minutes yet: nobody waits for that.
         os._exit(0)
-    _announce(starting.result())
+    addresses = starting.result()
+    _announce(addresses)
+    systemd.say("READY=1", f"STATUS=serving on {', '.join(addresses)}")
     failed = asyncio.ensure_future(server.failed())
     await asyncio.wait({first, failed}, return_when=asyncio.FIRST_COMPLETED)
     asked = first.done()
     lame_duck_s = config.lame_duck_s if not asked or first.result() == signal.SIGTERM else 0.0
+    systemd.say("STOPPING=1", "STATUS=draining")
     draining = asyncio.ensure_future(server.drain(lame_duck_s))
     second = asyncio.ensure_future(signals.get()) if asked else first
     await asyncio.wait({draining, second}, return_when=asyncio.FIRST_COMPLETED)

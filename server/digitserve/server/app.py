@@ -64,6 +64,7 @@ class Server:
         registry: its versions.
         watch: what keeps them as the folder says.
         guard: who may do what; None: anybody anything.
+        admission: who is let in.
         observer: what watches the calls; None: nobody wants to know.
     """
 
@@ -91,14 +92,15 @@ class Server:
         self._stop_metrics: Callable[[], None] = lambda: None
         self.observer = observer_of(config)
         self._drain = Drain()
-        self._admission = Admission(config.max_queue_images)
+        self.admission = Admission(config.max_queue_images, config.max_wait_s)
         models = model_service(config, self.registry, self.watch)
         services = (
-            digit_service(config, self.registry, self._drain, self._admission, self.observer),
+            digit_service(config, self.registry, self._drain, self.admission, self.observer),
             led.relayed(models) if led else models,
         )
         names = [service.name for service in services]
         self._health = Health(names)
+        self.registry.on_stable = self._health.model
         neighbours = [self._health.service]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
@@ -140,7 +142,7 @@ class Server:
             self._stop_metrics()
             raise
         self._background = asyncio.create_task(self._beside())
-        self._health.say(serving=True)
+        self._health.welcome(True)
         return tuple(addresses)
 
     async def drain(self, lame_duck_s: float) -> bool:
@@ -152,7 +154,7 @@ class Server:
         Returns:
             Whether everything that was open ended by itself.
         """
-        self._health.say(serving=False)
+        self._health.welcome(False)
         self._drain.begin(self._config.grace_s)
         await asyncio.sleep(lame_duck_s)
         async with asyncio.TaskGroup() as tasks:
@@ -171,7 +173,7 @@ class Server:
     def snapshot(self) -> Snapshot:
         """What there is to tell at this moment, as plain data; to be called where it runs."""
         counted = [] if self.observer is None else self.observer.figures.snapshot()
-        full = of_server(self._admission, ready=self._health.serving)
+        full = of_server(self.admission, ready=self._health.ready)
         return [*full, *counted, *of_registry(self.registry), *of_process()]
 
     async def failed(self) -> None:

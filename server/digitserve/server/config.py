@@ -78,6 +78,9 @@ class Config:
         max_in_flight_images: images of one stream, accepted and unanswered.  256 are eight turns.
         max_frame_id_bytes: bytes of a frame's name, which is kept while the frame waits.
         max_queue_images: images in the server, over all callers.  16,384 are 13 MB of pixels.
+        max_wait_s: seconds that a unary call may have to wait for its turn; one that would wait
+            longer, or past its deadline, is refused at once.  Half of what interactive callers
+            usually give a call: after a longer wait the answer is often not wanted any more.
         turn_images: the most images of one engine call, a power of two.  How many it holds is
             measured when a network is loaded; longer turns than 32 would only make others wait.
         turn_ms: milliseconds of one engine call; a slow network gets fewer images in a turn.
@@ -134,6 +137,7 @@ class Config:
     max_in_flight_images: Annotated[int, Whole(1, 1_048_576, "images")] = 256
     max_frame_id_bytes: Annotated[int, Whole(0, 65_536, "bytes")] = 256
     max_queue_images: Annotated[int, Whole(1, 16_777_216, "images")] = 16_384
+    max_wait_s: Annotated[float, Number(0.001, _DAY_S, "seconds")] = 0.5
     turn_images: Annotated[int, Whole(1, 1024, "images", power_of_two=True)] = 32
     turn_ms: Annotated[float, Number(0.001, 60_000, "milliseconds")] = 20.0
     inline_us: Annotated[float, Number(0, 1_000_000, "microseconds")] = 250.0

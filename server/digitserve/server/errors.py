@@ -206,14 +206,14 @@ class Draining(DomainError):
 
 @dataclass
 class QueueFull(DomainError):
-    """Too many images are in already; nothing was accepted."""
+    """Too many images are in already, or it would wait too long; nothing was accepted."""
 
-    images: int
-    most: int
+    why: str
+    retry_after_s: float
     reason = "QUEUE_FULL"
 
     def __str__(self) -> str:
-        return f"{self.images} of at most {self.most} images are in the queue; try again later"
+        return f"{self.why}; try again in {self.retry_after_s:.2f} s"
 
 
 class DeadlinePassed(DomainError):

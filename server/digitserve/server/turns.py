@@ -10,6 +10,7 @@ into turns, with the others' in between.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from digitserve.server.codec import Images
 from digitserve.server.engines import Answer, Engine
 from digitserve.server.fairness import FairLock
+from digitserve.server.pace import Foretold, Pace
 
 
 class Turn(NamedTuple):
@@ -38,6 +40,11 @@ class Turn(NamedTuple):
 
 Prepare = Callable[[], Images | None]
 
+# A turn of at most such a part of a full one is short: one more of those delays nobody much.
+_SHORT = 8
+
+_AT_ONCE = Foretold(0.0, 0.0, 0.0)
+
 
 class Turns:
     """A network, and the queue before it.
@@ -48,18 +55,27 @@ class Turns:
         inline: whether a turn runs on the event loop, and nobody waits for one.
     """
 
-    def __init__(self, engines: Sequence[Engine], *, inline: bool, images: int) -> None:
+    def __init__(
+        self, engines: Sequence[Engine], *, inline: bool, images: int, image_s: float = 0.0
+    ) -> None:
         """Gives turns at `engines`.
 
         Args:
             engines: copies of one; each is called by one turn at a time.  Inline needs just one.
             inline: whether it is light enough to run on the event loop.
             images: the most images of one turn.
+            image_s: seconds that an image takes, as far as is known; 0: not at all.
         """
         self.engine = engines[0]
         self.images = images
         self.inline = inline
-        self._threads = None if inline else _Threads(engines)
+        self._threads = None if inline else _Threads(engines, images, image_s)
+
+    def foretold(self, caller: Hashable, images: int) -> Foretold:
+        """How long a caller would wait who asked for so many images now."""
+        if self._threads is None:
+            return _AT_ONCE
+        return self._threads.foretold(caller, images, self.images)
 
     async def predict(self, prepare: Prepare, caller: Hashable, waiting: int) -> Turn | None:
         """Waits for a turn and classifies what `prepare` gives then.
@@ -111,17 +127,27 @@ class Turns:
 class _Threads:
     """A thread for each engine, and whose turn it is at them."""
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self._lock = FairLock(len(engines))
+    def __init__(self, engines: Sequence[Engine], images: int, image_s: float) -> None:
+        """A full turn has so many images, each takes about so long."""
+        self._lock = FairLock(len(engines), short=images // _SHORT)
         self._own = threading.local()
         unclaimed = list(engines)
 
         def claim() -> None:
-            self._own.engine = unclaimed.pop()
+            self._own.engine, self._own.ended = unclaimed.pop(), 0.0
 
         self._threads = ThreadPoolExecutor(len(engines), "engine", claim)
         self._users = 0
         self._closing = False
+        self._pace = Pace(image_s)
+
+    def foretold(self, caller: Hashable, images: int, most: int) -> Foretold:
+        """See `Turns.foretold`; a turn holds `most` images."""
+        first, each_s = min(images, most), self._pace.image_s / self._lock.places
+        start_s = self._lock.ahead(caller, first) * each_s
+        # Each further turn of a long message waits as the first one does.
+        end_s = math.ceil(images / most) * start_s + images * self._pace.image_s
+        return Foretold(start_s, end_s, each_s)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -138,6 +164,7 @@ class _Threads:
         self, prepare: Prepare, caller: Hashable, fits: int, most: int | None = None
     ) -> tuple[Images | None, Turn | None]:
         """Waits for a turn of `fits` images; gives what `prepare` gave, and what came of `most`."""
+        asked = time.monotonic()
         async with self._lock.turn(caller, fits):
             # The turn has come: what a frame waits for a thread to wake up is not its waiting.
             started = time.monotonic()
@@ -145,10 +172,18 @@ class _Threads:
             if images is None:
                 return None, None
             loop = asyncio.get_running_loop()
-            turn = await loop.run_in_executor(
-                self._threads, lambda: _run(self._own.engine, images[:most], started)
+            turn, took_s = await loop.run_in_executor(
+                self._threads, self._run, images[:most], asked, started
             )
+            self._pace.took(len(turn.answer.probabilities), took_s)
             return images, turn
+
+    def _run(self, images: Images, asked: float, started: float) -> tuple[Turn, float]:
+        """In a thread: gives the turn, and the seconds since the one before, if it had to wait."""
+        own = self._own
+        turn = _run(own.engine, images, started)
+        before, own.ended = own.ended, time.monotonic()
+        return turn, own.ended - max(asked, before)
 
     def close(self) -> None:
         self._closing = True

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from digitserve.client import DigitClient, Tls, TokenError
+from digitserve.client._again import DEFAULT_RETRIES
 from digitserve.client._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
 from digitserve.client.cli import exits
 
@@ -101,12 +102,24 @@ def json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
 
 
+def retries_option(command: Any) -> Any:
+    """What a command takes whose calls a busy server may refuse."""
+    return click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=DEFAULT_RETRIES,
+        show_default=True,
+        metavar="N",
+        help="How often a call is asked again that a busy server refused.",
+    )(command)
+
+
 @contextmanager
-def asking(address: str, timeout: float) -> Iterator[DigitClient]:
+def asking(address: str, timeout: float, retries: int = DEFAULT_RETRIES) -> Iterator[DigitClient]:
     """A client, and the one place where errors become a line and an exit code."""
     try:
         access = access_of(click.get_current_context())
-        with DigitClient(address, timeout=timeout, **access) as client:
+        with DigitClient(address, timeout=timeout, retries=retries, **access) as client:
             yield client
     except (Exception, KeyboardInterrupt) as error:
         exits.leave(error, address)

@@ -16,6 +16,7 @@ from digitserve.client.cli.asking import (
     asking,
     json_option,
     only_one_model,
+    retries_option,
     server_options,
 )
 from digitserve.client.cli.names import frame_id
@@ -61,11 +62,13 @@ def digitserve() -> None:
 
 @digitserve.command(epilog=exits.HELP)
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@retries_option
 @_model_options
 def predict(
     files: tuple[str, ...],
     address: str,
     timeout: float,
+    retries: int,
     as_json: bool,
     **model: Any,
 ) -> None:
@@ -80,7 +83,7 @@ def predict(
     """
     only_one_model(model)
     shown = output.printer(as_json)
-    with asking(address, timeout) as client:
+    with asking(address, timeout, retries) as client:
         images = (image for file in files for image in read_images(file))
         while batch := list(islice(images, _BATCH)):
             got = client.predict_batch([image.pixels for image in batch], **model)

@@ -44,13 +44,14 @@ def digit_service(
                 raise DeadlinePassed
             return images
 
-        count = len(images)
+        count, caller = len(images), call.peer()
+        admission.check(count, version.turns.foretold(caller, count), deadline)
         if isinstance(call, Known):
             call.account.charge(count)
-        admission.enter_or_refuse(count)
+        admission.enter(count)
         entered = 0.0 if observer is None else time.monotonic()
         try:
-            turn = await version.predict(prepare, call.peer(), count)
+            turn = await version.predict(prepare, caller, count)
         finally:
             admission.leave(count)
         assert turn is not None  # there is always something to do

@@ -1,4 +1,12 @@
-"""`grpc.health.v1`: whether each service answers, asked once or watched."""
+"""`grpc.health.v1`: whether each service answers, asked once or watched.
+
+    liveness                   SERVING as long as the process answers at all: restart it if not
+    readiness, "", services    SERVING while calls are welcome: started, not draining, and some
+                               version is stable; send callers elsewhere if not
+
+A server that reads its models, or drains, is alive and not ready.  Whoever restarts it for that
+cuts what it is about to finish.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,6 +18,7 @@ from digitserve.server.errors import UnknownService
 from digitserve.server.services import Call, Method, Service, StreamCall, first_message
 
 NAME = "grpc.health.v1.Health"
+LIVENESS, READINESS = "liveness", "readiness"
 # The name that stands for the server as a whole.
 _OVERALL = ""
 
@@ -21,13 +30,12 @@ class Health:
 
     Attributes:
         service: what tells it.
-        serving: what it says of the whole.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Says NOT_SERVING of these services, and of the whole."""
-        self._names = {_OVERALL, *names}
-        self.serving = False
+        """Says NOT_SERVING of these services, and of the whole; but it lives."""
+        self._names = {_OVERALL, READINESS, LIVENESS, *names}
+        self._welcome = self._model = False
         self._changed = asyncio.Event()
         self.service = Service(
             NAME,
@@ -37,9 +45,22 @@ class Health:
             },
         )
 
-    def say(self, *, serving: bool) -> None:
-        """Tells whoever watches, at once."""
-        self.serving = serving
+    @property
+    def ready(self) -> bool:
+        """Whether calls are welcome."""
+        return self._welcome and self._model
+
+    def welcome(self, calls: bool) -> None:
+        """Calls are welcome from now on, or are not any more; told to whoever watches, at once."""
+        self._welcome = calls
+        self._tell()
+
+    def model(self, stable: bool) -> None:
+        """Some version is stable, or none is."""
+        self._model = stable
+        self._tell()
+
+    def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -59,6 +80,7 @@ class Health:
             await changed.wait()
 
     def _told(self, name: str) -> Message:
-        status = _Status.SERVING if self.serving else _Status.NOT_SERVING
+        serving = self.ready or name == LIVENESS
+        status = _Status.SERVING if serving else _Status.NOT_SERVING
         told: Message = _Status(status=status if name in self._names else _Status.SERVICE_UNKNOWN)
         return told

@@ -136,7 +136,7 @@ class Window:
                 superseded.skip(digits_pb2.Skip.REASON_SUPERSEDED)
                 self.settle(superseded)
         if not self._admission.try_enter(images):
-            await self._admission.enter(images)
+            await self._admission.wait_and_enter(images)
         self._images += images
         self._wait(frame)
         self.work.set()

@@ -116,7 +116,8 @@ def load(number: int, path: Path, config: Config, required: Gates, pause_s: floa
         )
     except EngineError as error:
         raise BundleError(bundle.folder, str(error)) from error
-    turns = Turns(engines, inline=inline, images=timing.images)
+    each_s = timing.image_us / 1e6
+    turns = Turns(engines, inline=inline, images=timing.images, image_s=each_s)
     findings = Findings(accuracy, timing.image_us, gates.name_of_set(required))
     return Version(number, turns, bundle.manifest, findings)
 

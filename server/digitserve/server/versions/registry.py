@@ -9,7 +9,7 @@ holds until a version arrives that is newer than all that were there then.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from digitserve.server.errors import (
     BadField,
@@ -41,12 +41,14 @@ class Registry:
         refusals: how many versions were refused so far.
         rollbacks: how often a broken version lost its place.
         swaps: how often another version became stable than was so before.
+        on_stable: told whether any version is stable, at each change.
     """
 
     def __init__(self) -> None:
         self.settings = Settings()
         self.shadow = Shadow()
         self.refusals = self.rollbacks = self.swaps = 0
+        self.on_stable: Callable[[bool], None] = lambda _: None
         self._entries: dict[int, Entry] = {}
         self._labels: dict[str, int] = {}
         self._pinned: int | None = None
@@ -274,6 +276,7 @@ class Registry:
             self._past = [number for number in self._past if number != version.number]
         self.swaps += before is not None and version is not None
         self._stable = version
+        self.on_stable(version is not None)
         _log.info("stable is %s", "nothing" if version is None else f"version {version.number}")
         self._connect_shadow()
 
