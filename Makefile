@@ -36,7 +36,7 @@ prove-streams: .venv/ready ## the figures behind streams; SHORT=--short takes le
 prove-models: .venv/ready ## the figures behind the bundled models; SHORT=--short does not train them anew
 	@$(DEV)/python scripts/prove_models.py $(SHORT)
 
-prove-operate: .venv/ready ## the figures behind running it; SHORT=--short soaks for half a minute, not an hour
+prove-operate: .venv/ready ## the figures behind running it, an hour of load among them; SHORT=--short takes three minutes
 	@$(DEV)/python scripts/prove_operate.py $(SHORT)
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew

@@ -13,11 +13,39 @@ class Skipped(Exception):
     """A promise that cannot be tried here, and why."""
 
 
-def expect(kept: bool, figure: str) -> str:
-    """Gives the figure of a promise that was kept."""
+class Slow(Shortfall):
+    """All was right but the pace, which other work on the machine can spoil."""
+
+
+def expect(kept: bool, figure: str, *, pace: bool = True) -> str:
+    """Gives the figure of a promise that was kept.
+
+    Raises:
+        Slow: if its pace was not.
+        Shortfall: if it was not.
+    """
     if not kept:
         raise Shortfall(figure)
+    if not pace:
+        raise Slow(figure)
     return figure
+
+
+def tried_again(measure: Callable[[], str], tries: int = 3) -> str:
+    """Measures again what was merely slow, and says so.
+
+    Raises:
+        Slow: with every figure, if it always was.
+        Shortfall: if more is wrong.
+    """
+    slow: list[str] = []
+    while True:
+        try:
+            return measure() + "".join(f"; before that, slower: {each}" for each in slow)
+        except Slow as each:
+            slow.append(str(each))
+            if len(slow) == tries:
+                raise Slow("; again: ".join(slow)) from None
 
 
 def prove(*promises: tuple[str, Callable[[], str]]) -> None:

@@ -24,7 +24,7 @@ from support.command import Command, failed_command, server_command
 from support.engines import image_of
 from support.guarded import Tokens, bearer
 from support.models import place
-from support.scrape import scraped
+from support.scrape import scraped, unused_address
 from support.talk import BLANK, frame, reason_of
 from support.workers import Connection, connected, over, replaced, workers_of
 
@@ -651,9 +651,7 @@ def guests(command: Command, token: str, number: int) -> Iterator[list[Guest]]:
 
 def test_metrics_tell_each_worker(bundles: Path) -> None:
     """With a label `worker`; refusals and rollbacks are the supervisor's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        metrics = "{}:{}".format(*free.getsockname())
+    metrics = unused_address()
     with (
         watching_workers(bundles, "--metrics", metrics) as command,
         connected(command, *workers_of(command)) as both,

@@ -1,5 +1,6 @@
 """What a Prometheus server reads at `/metrics`."""
 
+import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,13 @@ Figures: TypeAlias = dict[str, float]
 
 DIGITS = "digitserve.v1.DigitService"
 OBSERVED = replace(TEST_CONFIG, metrics="127.0.0.1:0")
+
+
+def unused_address() -> str:
+    """One for metrics that nobody has at the moment: a command does not print which it took."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return "{}:{}".format(*free.getsockname())
 
 
 def scraped(address: str) -> Figures:
