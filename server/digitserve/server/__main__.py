@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-# What modules make when they are imported is no garbage: looking for some takes a tenth of a start.
+# What modules make when they are imported is no garbage: nobody looks for some there, now or later.
 gc.disable()
 try:
     from digitserve.server.addresses import AddressError
     from digitserve.server.app import MissingExtra, Server
-    from digitserve.server.cli.config import config
     from digitserve.server.cli.flags import flags, told
     from digitserve.server.cli.usage import EXIT_USAGE, OneLineGroup
     from digitserve.server.config import Config
     from digitserve.server.guard import GuardError
-    from digitserve.server.guard.commands import token
     from digitserve.server.loops import loop_factory
     from digitserve.server.observe.logs import set_up_logs
     from digitserve.server.systemd import Systemd
@@ -29,6 +27,7 @@ try:
 except ImportError as error:  # the base install is the client alone
     sys.exit(f"digitserve-server: {error}; pip install 'digitserve[server]'")
 finally:
+    gc.freeze()
     gc.enable()
 
 if TYPE_CHECKING:
@@ -42,6 +41,10 @@ EXIT_WORKER = 5
 
 @click.group(
     cls=OneLineGroup,
+    elsewhere={
+        "config": "digitserve.server.cli.config",
+        "token": "digitserve.server.guard.commands",
+    },
     invoke_without_command=True,
     epilog="Exit codes: 0 drained cleanly, 1 something was cut, 2 usage or configuration, 3 an "
     "address cannot be had, 4 a model cannot be served, 5 a worker cannot be kept alive.",
@@ -63,10 +66,6 @@ def main(context: click.Context, /, **_: object) -> None:
     set_up_logs("console")  # until the configuration is read
     if context.invoked_subcommand is None:
         _run(told(context).config)
-
-
-main.add_command(config)
-main.add_command(token)
 
 
 def _run(config: Config) -> NoReturn:

@@ -1,7 +1,8 @@
 """What is said of a wrong command line: one line, on stderr, and exit code 2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import click
@@ -22,7 +23,26 @@ class Refused(click.ClickException):
 
 
 class OneLineGroup(click.Group):
-    """A group whose usage errors, and those of its commands, take one line."""
+    """A group whose usage errors, and those of its commands, take one line.
+
+    Its commands are read when somebody asks for one.
+    """
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str], **extra: Any) -> None:
+        """Has the commands `elsewhere` by name, each with the module that has one of that name."""
+        super().__init__(*args, **extra)
+        self._elsewhere = elsewhere
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return sorted([*super().list_commands(ctx), *self._elsewhere])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Reads a command."""
+        if cmd_name not in self._elsewhere:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._elsewhere[cmd_name]), cmd_name)
+        return command
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Reads the flags before the command's name."""

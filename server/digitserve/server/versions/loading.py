@@ -105,7 +105,6 @@ def load(number: int, path: Path, config: Config, required: Gates, pause_s: floa
 
     try:
         first = engine(config.turn_images)
-        # Even a pause of nothing takes 70 us.
         asked = _Considerate(first, pause_s) if pause_s else first
         gates.check_golden_answers(bundle, asked)
         timing = _timed(bundle, first, config, required, pause_s)
