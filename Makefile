@@ -42,8 +42,8 @@ prove-operate: .venv/ready ## the figures behind running it, an hour of load amo
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
 
-bench-quick: .venv/ready ## our own ratios against the floor, in under four minutes; VERSION=3: with that bundled model
-	@DIGITSERVE_BENCH_VERSION=$(VERSION) $(DEV)/python -m benchmarks --quick
+bench-quick: .venv/ready ## our own ratios against the floor, in under four minutes; VERSION=3: with that bundled model; WORKERS=2
+	@DIGITSERVE_BENCH_VERSION=$(VERSION) DIGITSERVE_BENCH_WORKERS=$(WORKERS) $(DEV)/python -m benchmarks --quick
 
 bench: .venv/ready ## the same at length, and how cost grows; JSON and plots in benchmarks/results/
 	@$(DEV)/python -m benchmarks

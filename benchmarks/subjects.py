@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The notebook's network, unless another bundled version is named: `make bench-quick VERSION=3`.
 VERSION = os.environ.get("DIGITSERVE_BENCH_VERSION") or "1"
 MODEL = ROOT / "server/digitserve/server/bundled" / VERSION / "model.tflite"
+# Of digitserve's server; more than one: `make bench-quick WORKERS=2`.
+WORKERS = os.environ.get("DIGITSERVE_BENCH_WORKERS") or "1"
+FLAGS = ("--models", str(MODEL.parent), "--workers", WORKERS)
 IMAGES = 64
 
 # Of an echo, whatever it is asked.
@@ -93,9 +96,7 @@ def echo_and_server() -> Iterator[dict[str, Subject]]:
         commands = {
             "reference": stack.enter_context(started("benchmarks.echo")),
             "again": stack.enter_context(started("benchmarks.echo")),
-            "ours": stack.enter_context(
-                server_command("--models", str(MODEL.parent), "--metrics", "127.0.0.1:0")
-            ),
+            "ours": stack.enter_context(server_command(*FLAGS, "--metrics", "127.0.0.1:0")),
         }
         pictures = images()
         check(commands["ours"].address, pictures)

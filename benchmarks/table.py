@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks import clients
 from benchmarks.rows import Row
-from benchmarks.subjects import MODEL, Subject, first_answer, images, median_us
+from benchmarks.subjects import FLAGS, MODEL, Subject, first_answer, images, median_us
 from digitserve.server.engines.litert import LiteRTEngine
 from support.command import server_command, started
 
@@ -122,7 +122,7 @@ def start_rows() -> Iterator[Row]:
     """Against a bare server with the engine."""
     (pixels, *_) = images()
     bare = partial(started, "benchmarks.echo", str(MODEL))
-    ours = partial(server_command, "--models", str(MODEL.parent))
+    ours = partial(server_command, *FLAGS)
 
     def start(kind: str) -> tuple[float, float]:
         return first_answer(ours if kind == "ours" else bare, pixels)

@@ -38,9 +38,14 @@ class Command:
         return int(kilobytes) * 1024
 
     def cpu_seconds(self) -> float:
-        """Processor time of the process so far, its threads' and the kernel's for it."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        """Processor time of the process and its workers so far, and the kernel's for them."""
+        own = self.process.pid
+        workers = Path(f"/proc/{own}/task/{own}/children").read_text(encoding="utf-8").split()
+        ticks = 0
+        for pid in (own, *workers):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split()
+            ticks += int(fields[13]) + int(fields[14])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> int:
         """How many files and sockets the process has open."""
