@@ -59,6 +59,16 @@ EXAMPLES = {
     "metrics": Example(
         "localhost:9090", "'localhost:9090'", "localhost:9090", (*_HOST, "unix:/a"), ("9090",)
     ),
+    "http": Example(
+        "localhost:8080", "'localhost:8080'", "localhost:8080", (*_HOST, "unix:/a"), ("8080",)
+    ),
+    "http_origins": Example(
+        "https://a.org, http://b:1",
+        '["https://a.org", "http://b:1"]',
+        ("https://a.org", "http://b:1"),
+        ("a.org", "https://a.org/path"),
+        ("'*'", "[]", "['ftp://a']"),
+    ),
     "settings": _FILE,
     "watch_s": number(0.25, "-0.1", "86400.1"),
     "model_control": _ON,
@@ -113,6 +123,8 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "workers": st.just(1) | st.integers(1, 256),
     "models": st.sampled_from([None, HERE]),
     "metrics": st.sampled_from([None, "127.0.0.1:9090", "[::1]:0"]),
+    "http": st.sampled_from([None, "127.0.0.1:8080", "[::1]:0"]),
+    "http_origins": st.sampled_from([None, ("*",), ("https://a.org", "http://b.org:1")]),
     "settings": st.sampled_from([None, HERE]),
     "watch_s": st.floats(0, 86_400),
     "model_control": st.booleans(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
-from digitserve.server.guard.tls import tls_of
+from digitserve.server.guard.tls import Tls, tls_of
 from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.observing import observer_of
@@ -32,6 +32,7 @@ from digitserve.server.versions.watch import Watch
 if TYPE_CHECKING:
     from digitserve.server.guard.guarding import Guard
     from digitserve.server.guard.limits import Accounts
+    from digitserve.server.web.front import Front
 
 __all__ = ["Led", "MissingExtra", "Server", "metrics_at"]
 
@@ -66,6 +67,7 @@ class Server:
         guard: who may do what; None: anybody anything.
         admission: who is let in.
         observer: what watches the calls; None: nobody wants to know.
+        http: where HTTP/1.1 is served, once it is.
     """
 
     def __init__(
@@ -80,14 +82,13 @@ class Server:
 
         Raises:
             GuardError: if what tells who may do what cannot be read, or is wrong.
-            MissingExtra: if JWTs or traces are wanted, and what they take is not installed.
+            MissingExtra: if JWTs, traces or HTTP are wanted, and what they take is not installed.
         """
         self._config = config
         self._versions = () if led else versions
         self._led = led
         self.registry = led.registry if led else Registry()
         self.watch = Watch(config, self.registry)
-        self._tls = tls_of(config)
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics: Callable[[], None] = lambda: None
         self.observer = observer_of(config)
@@ -106,13 +107,17 @@ class Server:
             neighbours.append(reflection_service([*names, self._health.service.name]))
         accounts = led.accounts if led else None
         self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
+        watched = [observed(service, self.observer) for service in reached]
+        self._tls, self._web_tls = tls_of(config), tls_of(config, "http/1.1")
         self._server = Http2Server(
-            [observed(service, self.observer) for service in reached],
+            watched,
             self._drain,
             max_message_bytes=config.max_message_bytes,
             tls=None if self._tls is None else self._tls.context,
             socket_mode=int(config.socket_mode, 8),
         )
+        self._web = _front(config, watched, self._drain, self._web_tls)
+        self.http = ""
 
     async def start(self) -> tuple[str, ...]:
         """Listens, makes the models ready, and then turns healthy.
@@ -131,6 +136,8 @@ class Server:
         ]
         await self._server.start()
         try:
+            if self._web is not None:
+                await self._start_web(self._web)
             if self._config.metrics is not None and self._led is None:
                 self._stop_metrics = metrics_at(self._config.metrics, self._gather())
             if self._versions is None:
@@ -138,7 +145,7 @@ class Server:
             else:
                 self.registry.publish(self._versions)
         except BaseException:
-            await self._server.stop()
+            await self._stop_calls()
             self._stop_metrics()
             raise
         self._background = asyncio.create_task(self._beside())
@@ -159,15 +166,15 @@ class Server:
         await asyncio.sleep(lame_duck_s)
         async with asyncio.TaskGroup() as tasks:
             # Refuses what is new; what is running has until the grace is over.
-            tasks.create_task(self._server.stop(self._config.grace_s + _LAST_WORDS_S))
+            tasks.create_task(self._stop_calls(self._config.grace_s + _LAST_WORDS_S))
             await self._drain.idle()
-            await self._server.stop(_LAST_WORDS_S)
+            await self._stop_calls(_LAST_WORDS_S)
         await self._close()
         return self._drain.clean
 
     async def stop(self) -> None:
         """Stops at once; what is open is cut."""
-        await self._server.stop()
+        await self._stop_calls()
         await self._close()
 
     def snapshot(self) -> Snapshot:
@@ -198,12 +205,25 @@ class Server:
         """What goes on beside the calls, until the end."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.registry.shadow.run())
-            if self._tls is not None:
-                tasks.create_task(self._tls.watch())
+            for each in (self._tls, self._web_tls):
+                if each is not None:
+                    tasks.create_task(each.watch())
             if self._versions is None and self._config.watch_s:
                 tasks.create_task(self.watch.run())
             if self.guard is not None:
                 tasks.create_task(self.guard.watch())
+
+    async def _start_web(self, web: "Front") -> None:
+        assert self._config.http is not None
+        self.http = web.listen(self._config.http, reuse_port=self._led is not None)
+        await web.start()
+        _log.info("HTTP at http%s://%s", "" if self._web_tls is None else "s", self.http)
+
+    async def _stop_calls(self, grace_s: float = 0.0) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._server.stop(grace_s))
+            if self._web is not None:
+                tasks.create_task(self._web.stop(grace_s))
 
     async def _close(self) -> None:
         if self._background is not None:
@@ -225,6 +245,25 @@ def _behind_guard(
 
     guard = Guard(config, accounts=accounts)
     return guard, [guarded(service, guard) for service in services]
+
+
+def _front(
+    config: Config, services: Sequence[Service], drain: Drain, tls: Tls | None
+) -> "Front | None":
+    if config.http is None:
+        return None
+    try:
+        from digitserve.server.web.front import Front  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra(f"--http: {error}; pip install 'digitserve[http]'") from error
+    return Front(
+        services,
+        (),
+        drain,
+        origins=config.http_origins or (),
+        max_message_bytes=config.max_message_bytes,
+        tls=tls,
+    )
 
 
 def metrics_at(

@@ -20,6 +20,7 @@ from digitserve.server.rules import (
     Many,
     Number,
     OneOf,
+    Origin,
     Processes,
     Switch,
     There,
@@ -62,6 +63,10 @@ class Config:
         models: a folder of bundles 1, 2, …, one bundle, or a `.keras` file.  None: the models that
             ship inside the package.
         metrics: where to serve Prometheus's `/metrics`; needs the extra `metrics`.  None: nowhere.
+        http: where to serve HTTP/1.1 too, for browsers (gRPC-Web); needs the extra `http`.  None:
+            nowhere.
+        http_origins: of whose pages browsers may call there, as in `https://example.org`; `*`:
+            anybody's.  None: pages of the same origin.
         settings: which versions, labels and gates: the `models.toml` to go by.  None: the one in
             the folder of bundles, if any.
         watch_s: seconds between two looks at the folder of bundles; 0: no second look.  A look
@@ -126,6 +131,8 @@ class Config:
     workers: Annotated[int, Processes(_MOST_WORKERS), Flag("--workers")] = 1
     models: Annotated[Path | None, There(), Flag("--models")] = None
     metrics: Annotated[str | None, Address(unix=False), Flag("--metrics")] = None
+    http: Annotated[str | None, Address(unix=False), Flag("--http")] = None
+    http_origins: Annotated[tuple[str, ...] | None, Many(Origin())] = None
     settings: Annotated[Path | None, There(folders=False), Flag("--settings")] = None
     watch_s: Annotated[float, Number(0, _DAY_S, "seconds")] = 1.0
     model_control: Annotated[bool, Switch(), Flag("--model-control")] = False
@@ -208,11 +215,12 @@ def _address_contradictions(config: Config) -> Iterator[ContradictionError]:
             yield ContradictionError(
                 ("addresses",), f"addresses: expected each once, got {address!r} again"
             )
-    if config.metrics in taken:
-        yield ContradictionError(
-            ("addresses", "metrics"),
-            f"metrics: expected another address than the server's, got {config.metrics!r}",
-        )
+    for name in ("metrics", "http"):
+        if (other := getattr(config, name)) in taken:
+            yield ContradictionError(
+                ("addresses", name),
+                f"{name}: expected another address than the server's, got {other!r}",
+            )
     for address in config.addresses:
         if config.workers > 1 and address.startswith(_UNIX):
             yield ContradictionError(
@@ -221,9 +229,12 @@ def _address_contradictions(config: Config) -> Iterator[ContradictionError]:
                 f"socket belongs to one process, got {address!r}",
             )
     if config.tls_cert is None and not config.plain_text:
-        for address in (each for each in config.addresses if not is_local(each)):
+        reached = [("addresses", each) for each in config.addresses]
+        if config.http is not None:
+            reached.append(("http", config.http))
+        for name, address in ((name, each) for name, each in reached if not is_local(each)):
             yield ContradictionError(
-                ("addresses", "plain_text"),
-                f"addresses: expected a loopback address or a Unix socket, since there is no "
+                (name, "plain_text"),
+                f"{name}: expected a loopback address or a Unix socket, since there is no "
                 f"tls_cert, got {address!r}; plain_text lets callers from elsewhere in unencrypted",
             )

@@ -199,6 +199,16 @@ class Address(Rule):
         return False
 
 
+class Origin(Rule):
+    """Of whose pages: `scheme://host[:port]`, or `*` for anybody's."""
+
+    def __init__(self) -> None:
+        super().__init__("scheme://host[:port] or *", "ORIGIN")
+
+    def fits(self, value: Any) -> bool:  # noqa: D102 - see Rule
+        return isinstance(value, str) and bool(re.fullmatch(r"\*|https?://[^/\s,*?#@]+", value))
+
+
 class There(Rule):
     """A path to what is there; the file says it from its own folder.
 

@@ -17,8 +17,6 @@ from digitserve.server.config import Config
 from digitserve.server.guard import GuardError
 from digitserve.server.guard.files import LOOK_S, Watched, look_again
 
-_ALPN = ["h2"]
-
 
 class Tls:
     """The server's side of TLS.
@@ -28,7 +26,13 @@ class Tls:
     """
 
     def __init__(
-        self, cert: Path, key: Path, client_ca: Path | None = None, *, required: bool = True
+        self,
+        cert: Path,
+        key: Path,
+        client_ca: Path | None = None,
+        *,
+        required: bool = True,
+        speaks: str = "h2",
     ) -> None:
         """Reads the files.
 
@@ -37,11 +41,13 @@ class Tls:
             key: its private key, PEM.
             client_ca: who vouches for clients' certificates, PEM.  None: clients show none.
             required: whether a client without a certificate is turned away.
+            speaks: the protocol within, as ALPN names it.
 
         Raises:
             GuardError: if a file cannot be read, is wrong, or the key is not the certificate's.
         """
         self._cert, self._key, self._client_ca, self._required = cert, key, client_ca, required
+        self._speaks = speaks
         paths = [path for path in (cert, key, client_ca) if path is not None]
         self._files = Watched(paths, self._read)
         self.context = self._made()
@@ -69,7 +75,7 @@ class Tls:
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(_ALPN)
+        context.set_alpn_protocols([self._speaks])
         # What resumes an old session shows no certificate, so an authority that was taken out
         # would be trusted for as long as its clients come back.
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -82,8 +88,8 @@ class Tls:
         return context
 
 
-def tls_of(config: Config) -> Tls | None:
-    """What `config` wants of TLS; None: plain text.
+def tls_of(config: Config, speaks: str = "h2") -> Tls | None:
+    """What `config` wants of TLS, for such a protocol within; None: plain text.
 
     Raises:
         GuardError: if a file is wrong.
@@ -91,7 +97,11 @@ def tls_of(config: Config) -> Tls | None:
     if config.tls_cert is None or config.tls_key is None:
         return None
     return Tls(
-        config.tls_cert, config.tls_key, config.tls_client_ca, required=config.tls_client_required
+        config.tls_cert,
+        config.tls_key,
+        config.tls_client_ca,
+        required=config.tls_client_required,
+        speaks=speaks,
     )
 
 

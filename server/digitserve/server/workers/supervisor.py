@@ -139,16 +139,18 @@ class Supervisor:
 
     def _hold(self, config: Config) -> Config:
         """Takes the ports, so that no other server does, and listens at none."""
-        addresses = []
         try:
-            for address in config.addresses:
-                name, held = holding(address)
-                addresses.append(name)
-                self._held += held
+            addresses = tuple(self._held_name(each) for each in config.addresses)
+            http = None if config.http is None else self._held_name(config.http)
         except BaseException:
             self._let_go()
             raise
-        return replace(config, addresses=tuple(addresses))
+        return replace(config, addresses=addresses, http=http)
+
+    def _held_name(self, address: str) -> str:
+        name, held = holding(address)
+        self._held += held
+        return name
 
     def _let_go(self) -> None:
         for each in self._held:

@@ -147,11 +147,23 @@ def _head(pairs: list[tuple[bytes, bytes]], stream: int) -> Head:
 
 
 def _timeout(said: str, stream: int) -> float | None:
-    if not said:
+    try:
+        return seconds_of(said)
+    except ValueError as error:
+        raise Violation(ErrorCode.PROTOCOL_ERROR, str(error), stream) from None
+
+
+def seconds_of(timeout: str) -> float | None:
+    """The seconds of a `grpc-timeout`; None of an empty one.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not timeout:
         return None
-    found = _TIMEOUT.fullmatch(said)
+    found = _TIMEOUT.fullmatch(timeout)
     if found is None:
-        raise Violation(ErrorCode.PROTOCOL_ERROR, "grpc-timeout is none", stream)
+        raise ValueError("grpc-timeout is none")
     return int(found[1]) * _SECONDS[found[2]]
 
 

@@ -1,0 +1,131 @@
+"""What serves HTTP/1.1: uvicorn, on the server's own loop and sockets."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route
+
+from digitserve.server.addresses import listening
+from digitserve.server.guard.tls import Tls
+from digitserve.server.services import Service
+from digitserve.server.services.drain import Drain
+from digitserve.server.web.grpc_web import GrpcWeb
+
+_BACKLOG = 1024
+# Requests and idle connections at once; who comes then is told 503.
+_MOST_CONNECTIONS = 1000
+# What a page of another origin may send and see; credentials of the browser's own are not for us.
+_SENT = ("authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent")
+_SEEN = ("grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after")
+
+
+class Front:
+    """Serves services and routes to whoever speaks HTTP/1.1."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        routes: Sequence[BaseRoute],
+        drain: Drain,
+        *,
+        origins: Sequence[str],
+        max_message_bytes: int,
+        tls: Tls | None,
+    ) -> None:
+        """Makes one that does nothing yet.
+
+        Args:
+            services: what is served as gRPC-Web.
+            routes: what else is.
+            drain: told which calls are running.
+            origins: of whose pages may call; `*`: anybody's.
+            max_message_bytes: bytes in one message.
+            tls: what callers must speak; None: plain text.
+        """
+        called = [
+            Route(f"/{service.name}/{name}", GrpcWeb(method, drain, max_message_bytes))
+            for service in services
+            for name, method in service.methods.items()
+        ]
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=list(_SENT),
+            expose_headers=list(_SEEN),
+        )
+        app = Starlette(routes=[*called, *routes], middleware=[cors] if origins else [])
+        self._uvicorn = _Uvicorn(_configured(app, tls))
+        self._sockets: list[socket.socket] = []
+        self._serving: asyncio.Task[None] | None = None
+
+    def listen(self, address: str, *, reuse_port: bool) -> str:
+        """Takes `host:port`; nobody is let in before `start`.
+
+        Raises:
+            AddressError: if it cannot be had.
+        """
+        name, self._sockets = listening(address, _BACKLOG, 0, reuse_port=reuse_port)
+        return name
+
+    async def start(self) -> None:
+        """Lets callers in."""
+        self._serving = asyncio.create_task(self._uvicorn.serve(self._sockets))
+        await self._uvicorn.up.wait()
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Refuses what is new, waits so many seconds for what is open, and cuts the rest."""
+        if self._serving is None:
+            for each in self._sockets:
+                each.close()
+            return
+        self._uvicorn.should_exit = True
+        await asyncio.wait({self._serving}, timeout=grace_s)
+        self._uvicorn.force_exit = True
+        for task in self._uvicorn.server_state.tasks:
+            task.cancel()
+        await self._serving
+
+
+class _Uvicorn(uvicorn.Server):
+    """One whose signals are somebody else's.
+
+    Attributes:
+        up: set when it listens.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves them alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens."""
+        await super().startup(sockets)
+        self.up.set()
+
+
+def _configured(app: Starlette, tls: Tls | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ssl_context_factory=None if tls is None else lambda *_: tls.context,
+        limit_concurrency=_MOST_CONNECTIONS,
+        # Callers are told apart by their addresses: no header may say another.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+    )
