@@ -2,11 +2,15 @@
 
 import asyncio
 import base64
+import json
+import signal
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,8 +18,12 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from digitserve.server.app import MissingExtra
+from digitserve.server.guard.tokens import make_token
 from digitserve.v1 import digits_pb2
+from support.command import server_command
 from support.engines import HeldEngine, InkEngine, image_of
+from support.keys import Authority
+from support.scrape import unused_address
 from support.serving import TEST_CONFIG, Serving, serving, versions_of
 
 PREDICT = "/digitserve.v1.DigitService/Predict"
@@ -246,6 +254,52 @@ def test_health_is_asked_in_the_same_way(up: Serving) -> None:
     """Every service of the server is there."""
     _, said = asked(up, "/grpc.health.v1.Health/Check", framed(b""))
     assert frames(said)[0][1] == b"\x08\x01"
+
+
+def test_tls_is_spoken_with_the_same_certificate(tmp_path: Path) -> None:
+    """And nothing else is."""
+    authority = Authority("ours", tmp_path)
+    cert, key = authority.issue("server", "localhost")
+    config = replace(HTTP, tls_cert=cert, tls_key=key)
+    body = framed(digits_pb2.PredictRequest(pixels=image_of(5)))
+    with serving(config, versions_of(InkEngine())) as up:
+        host, _, port = up.server.http.partition(":")
+        trusted = ssl.create_default_context(cafile=str(authority.path))
+        trusted.check_hostname = False  # it is called by its number
+        connection = HTTPSConnection(host, int(port), context=trusted, timeout=60)
+        connection.request("POST", PREDICT, body, {"content-type": "application/grpc-web"})
+        assert predicted(frames(connection.getresponse().read())) == [5]
+        connection.close()
+        with pytest.raises(OSError):  # noqa: PT011 - closed, or reset
+            asked(up, PREDICT, body)
+
+
+def test_credentials_are_asked_for(tmp_path: Path) -> None:
+    """In the header that gRPC calls metadata."""
+    tokens, made = tmp_path / "tokens.json", make_token()
+    entry = {"id": made.id, "sha256": made.sha256, "name": "page", "scopes": ["predict"]}
+    tokens.write_text(json.dumps({"tokens": [entry]}), encoding="utf-8")
+    tokens.chmod(0o600)
+    body = framed(digits_pb2.PredictRequest(pixels=image_of(6)))
+    with serving(replace(HTTP, tokens=tokens), versions_of(InkEngine())) as up:
+        _, said = asked(up, PREDICT, body)
+        assert trailers(frames(said))["grpc-status"] == "16"
+        _, said = asked(up, PREDICT, body, authorization=f"Bearer {made.token}")
+        assert predicted(frames(said)) == [6]
+
+
+def test_workers_share_the_port() -> None:
+    """Each connection is some worker's; all answer."""
+    http = unused_address()
+    body = framed(digits_pb2.PredictRequest(pixels=bytes(784)))
+    with server_command("--http", http, "--workers", "2") as command:
+        for _ in range(8):
+            connection = HTTPConnection(http, timeout=60)
+            connection.request("POST", PREDICT, body, {"content-type": "application/grpc-web"})
+            assert trailers(frames(connection.getresponse().read())) == {"grpc-status": "0"}
+            connection.close()
+        command.signal(signal.SIGINT)
+        assert command.wait() == 0
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
