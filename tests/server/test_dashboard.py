@@ -1,9 +1,7 @@
 """The dashboard and the alerts: they speak of nothing that a server does not tell."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from generate_dashboard import DASHBOARD, written
 from support.engines import InkEngine, image_of
 from support.scrape import observed_server
 from support.serving import versions_of
+from support.tools import found_tool
 
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "deploy/observe"
@@ -113,12 +112,7 @@ def test_every_alert_is_documented() -> None:
 
 def test_alerts_come_when_they_are_due_and_only_then() -> None:
     """On figures made up for each, by Prometheus's own tool."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        missing = "promtool is not here (Debian's package `prometheus`)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+    promtool = found_tool("promtool", "Debian's package `prometheus`")
     for arguments in (
         ("check", "config", "prometheus.yml"),
         ("test", "rules", "alerts.test.yaml"),
