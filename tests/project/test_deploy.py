@@ -133,7 +133,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
 def test_systemd_finds_the_unit_confined() -> None:
     """By its own score."""
     analyze = found_tool("systemd-analyze", "Debian's package `systemd`")
-    command = [analyze, "security", "--offline=yes", "--no-pager", UNIT]
+    command = [analyze, "security", "--offline=yes", "--no-pager", str(UNIT)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (score,) = re.findall(r"Overall exposure level for \S+: (\d+\.\d+)", done.stdout)
     assert float(score) <= _MOST_EXPOSED, done.stdout

@@ -38,10 +38,10 @@ _AFTER_GRACE_S = 5
 def built(folder: Path) -> dict[str, Any]:
     """What `kubectl apply -k` would send, by kind; one object of each."""
     if shutil.which("kubectl"):
-        command = ["kubectl", "kustomize", folder]
+        command = ["kubectl", "kustomize", str(folder)]
     else:
         tool = found_tool("kustomize", "or kubectl, which has it built in; from 1.21 on")
-        command = [tool, "build", folder]
+        command = [tool, "build", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "nothing is out of date"
