@@ -25,8 +25,8 @@ LOCKED = ROOT / "requirements" / "image.txt"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # What follows a drain: last words, last bytes, and some air.
 _AFTER_GRACE_S = 5
-# What systemd itself makes of it, 0 to 10; what is left is mostly that it has a network.
-_MOST_EXPOSED = 1.5
+# What systemd itself makes of it, 0 to 10: 1.4 by systemd 252, and a newer one may ask for more.
+_MOST_EXPOSED = 2.0
 
 
 @pytest.fixture(name="image")

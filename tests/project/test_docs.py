@@ -13,7 +13,7 @@ from digitserve.client.cli import main as digitserve
 from digitserve.server.__main__ import main as digitserve_server
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md")])
 DEPLOY = sorted(each for each in (ROOT / "deploy").rglob("*") if each.is_file())
 COMMANDS: dict[str, click.Command] = {
     "digitserve": digitserve,
