@@ -11,4 +11,7 @@ pin pyproject.toml requirements/pins.in --extra server --extra trainer --extra c
     -o requirements/development.txt
 pin pyproject.toml requirements/pins.in --extra server --extra cli \
     -c requirements/development.txt -o requirements/demo.txt
+# What the container's image holds: the server, and no tool to install more.
+pin pyproject.toml --extra server --extra metrics --extra jwt --extra tracing --extra uvloop \
+    -c requirements/development.txt -o requirements/image.txt
 pin requirements/protos.in -o requirements/protos.txt

@@ -1,134 +1,139 @@
-"""What `deploy/` says agrees with what the server does."""
+"""The image and the unit of `deploy/` agree with what the server is and does."""
 
 import configparser
+import json
 import re
 import shlex
-import shutil
 import subprocess
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from digitserve.server.__main__ import main
+from digitserve.client.cli import main as digitserve
 from digitserve.server.cli.usage import EXIT_USAGE
-from digitserve.server.config import KNOBS, Config
-from digitserve.server.services.health import LIVENESS, READINESS
+from digitserve.server.config import Config
+from support.serving import Serving
+from support.tools import found_tool
 
-yaml = pytest.importorskip("yaml")
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-MANIFEST = DEPLOY / "kubernetes" / "digitserve.yaml"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "digitserve-server.service"
+LOCKED = ROOT / "requirements" / "image.txt"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # What follows a drain: last words, last bytes, and some air.
 _AFTER_GRACE_S = 5
+# What systemd itself makes of it, 0 to 10: 1.4 by systemd 252, and a newer one may ask for more.
+_MOST_EXPOSED = 2.0
 
 
-@pytest.fixture
-def kinds() -> dict[str, Any]:
-    """The manifest's objects by kind."""
-    documents = yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
-    return {each["kind"]: each for each in documents}
-
-
-@pytest.fixture
-def pod(kinds: dict[str, Any]) -> Any:
-    """How a pod is to be."""
-    return kinds["Deployment"]["spec"]["template"]["spec"]
-
-
-@pytest.fixture
-def container(pod: Any) -> Any:
-    """Its only container."""
-    (only,) = pod["containers"]
-    return only
-
-
-def test_the_manifest_holds_to_kubernetes_own_schema() -> None:
-    """Strictly: no field that it does not know."""
-    validate = pytest.importorskip("kubernetes_validate")
-    for each in yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")):
-        validate.validate(each, validate.latest_version(), strict=True)
-
-
-def test_probes_ask_what_health_answers(container: Any) -> None:
-    """Ready or not decides over traffic and the end of the start; alive or not over a restart."""
-    port = container["ports"][0]["containerPort"]
-    asked = {name: each["grpc"] for name, each in container.items() if name.endswith("Probe")}
-    assert asked == {
-        "startupProbe": {"port": port, "service": READINESS},
-        "readinessProbe": {"port": port, "service": READINESS},
-        "livenessProbe": {"port": port, "service": LIVENESS},
-    }
-
-
-def test_every_variable_is_a_fields(container: Any) -> None:
-    """And the server takes them together."""
-    variables = {each["name"]: each["value"] for each in container["env"]}
-    fields = {name.removeprefix("DIGITSERVE_SERVER_").lower() for name in variables}
-    assert fields <= set(KNOBS)
-    done = CliRunner().invoke(main, ["config"], env=variables)
-    assert done.exit_code == 0, done.output
-
-
-def test_a_drain_has_the_time_that_it_takes(pod: Any) -> None:
-    """No hook that sleeps: the lame-duck time is a part of the drain."""
-    assert pod["terminationGracePeriodSeconds"] >= Config().grace_s + _AFTER_GRACE_S
-    assert "lifecycle" not in pod["containers"][0]
-    readiness = pod["containers"][0]["readinessProbe"]
-    assert readiness["periodSeconds"] * readiness["failureThreshold"] < Config().lame_duck_s
-
-
-def test_the_container_may_do_nothing_that_it_need_not(pod: Any, container: Any) -> None:
-    """No root, no privileges, nothing to write to, no credentials of the cluster."""
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["automountServiceAccountToken"] is False
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def test_clients_see_every_pod(kinds: dict[str, Any], container: Any) -> None:
-    """The service is headless, and finds the pods."""
-    service, deployment = kinds["Service"]["spec"], kinds["Deployment"]["spec"]
-    assert service["clusterIP"] == "None"
-    assert service["selector"] == deployment["selector"]["matchLabels"]
-    assert service["selector"] == deployment["template"]["metadata"]["labels"]
-    assert service["ports"][0]["port"] == container["ports"][0]["containerPort"]
-
-
-def test_the_image_runs_the_server_as_nobody() -> None:
-    """As process 1, without a shell between, so that signals reach it."""
+@pytest.fixture(name="image")
+def _image() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions: name and rest, continued lines joined."""
     told = (DEPLOY / "docker" / "Dockerfile").read_text(encoding="utf-8")
-    assert 'ENTRYPOINT ["/opt/digitserve/bin/digitserve-server"]' in told
-    assert re.search(r"^USER (\d+):\d+$", told, re.MULTILINE)
+    lines = [line for line in told.splitlines() if line and not line.startswith("#")]
+    whole = re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()
+    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in whole]
 
 
-def test_the_unit_agrees_with_the_server() -> None:
-    """It waits for READY=1, gives a drain its time, and does not restart what stays wrong."""
+@pytest.fixture(name="unit")
+def _unit() -> configparser.SectionProxy:
+    """The unit's section `Service`."""
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # names are as they are
     unit.read_string(UNIT.read_text(encoding="utf-8"))
-    service = unit["Service"]
-    assert service["Type"] == "notify"
-    stop_s = int(service["TimeoutStopSec"].removesuffix("s"))
+    return unit["Service"]
+
+
+def last(image: list[tuple[str, str]], name: str) -> str:
+    """What an instruction says in the stage that is served, where it is there once."""
+    stage = max(at for at, (each, _) in enumerate(image) if each == "FROM")
+    (only,) = (rest for each, rest in image[stage:] if each == name)
+    return only
+
+
+# --- the image ----------------------------------------------------------------------------------
+
+
+def test_the_image_runs_the_server_as_nobody(image: list[tuple[str, str]]) -> None:
+    """As process 1, without a shell between, so that signals reach it."""
+    (program,) = json.loads(last(image, "ENTRYPOINT"))
+    assert Path(program).name in PROJECT["project"]["scripts"]
+    assert Path(program).parent == Path(last(image, "COPY").split()[-1], "bin")
+    user, group = map(int, last(image, "USER").split(":"))
+    assert user > 0
+    assert group > 0
+
+
+def test_the_image_is_asked_whether_it_lives(
+    image: list[tuple[str, str]], serving: Serving
+) -> None:
+    """By a command that it has, and that a server answers."""
+    _, command = last(image, "HEALTHCHECK").split(" CMD ")
+    program, *arguments = json.loads(command)
+    assert Path(program).name in PROJECT["project"]["scripts"]
+    done = CliRunner().invoke(digitserve, [*arguments, "--address", serving.address])
+    assert (done.exit_code, done.output) == (0, "SERVING\n")
+
+
+def test_the_image_has_no_tensorflow(image: list[tuple[str, str]]) -> None:
+    """It holds what is locked for it, the server's extras, and nothing that trains."""
+    assert any(f"--require-hashes -r requirements/{LOCKED.name}" in rest for _, rest in image)
+    held = set(re.findall(r"^([\w-]+)==", LOCKED.read_text(encoding="utf-8"), re.MULTILINE))
+    extras = PROJECT["project"]["optional-dependencies"]
+    needed = PROJECT["project"]["dependencies"] + [
+        each for name in ("server", "uvloop", "metrics", "jwt", "tracing") for each in extras[name]
+    ]
+    assert {re.match(r"[\w-]+", each)[0] for each in needed} <= held  # type: ignore[index]
+    assert not {"tensorflow", "keras", "matplotlib", "pytest", "pip"} & held
+
+
+def test_the_image_is_built_from_what_the_wheel_is_made_of() -> None:
+    """`.dockerignore` lets that in, and keeps all else out."""
+    told = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = {line[1:] for line in told if line.startswith("!")}
+    project = PROJECT["project"]
+    assert let_in == {
+        "pyproject.toml",
+        "requirements/image.txt",
+        project["readme"],
+        *project["license-files"],
+        *PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+    }
+    assert told[1] == "*"
+    assert fnmatch("server/digitserve/__pycache__", told[-1])
+
+
+# --- the unit -----------------------------------------------------------------------------------
+
+
+def test_the_unit_agrees_with_the_server(unit: configparser.SectionProxy) -> None:
+    """It waits for READY=1, gives a drain its time, and does not restart what stays wrong."""
+    assert unit["Type"] == "notify"
+    stop_s = int(unit["TimeoutStopSec"].removesuffix("s"))
     assert stop_s >= Config().grace_s + _AFTER_GRACE_S
-    assert service["RestartPreventExitStatus"] == str(EXIT_USAGE)
-    command, *arguments = shlex.split(service["ExecStart"])
+    assert unit["RestartPreventExitStatus"] == str(EXIT_USAGE)
+    command, *arguments = shlex.split(unit["ExecStart"])
     assert Path(command).name == "digitserve-server"
     assert arguments[::2] == ["--config"]
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    """Where its own checker is installed; the command is not there, so another stands for it."""
-    if (analyze := shutil.which("systemd-analyze")) is None:
-        pytest.skip("systemd-analyze is not installed")
+    """By its own checker; the command is not there, so another stands for it."""
+    analyze = found_tool("systemd-analyze", "Debian's package `systemd`")
     told = UNIT.read_text(encoding="utf-8")
     unit = tmp_path / UNIT.name
     unit.write_text(told.replace("/opt/digitserve/bin/digitserve-server", "/bin/true"))
     done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
     assert UNIT.name not in done.stderr, done.stderr
+
+
+def test_systemd_finds_the_unit_confined() -> None:
+    """By its own score."""
+    analyze = found_tool("systemd-analyze", "Debian's package `systemd`")
+    command = [analyze, "security", "--offline=yes", "--no-pager", str(UNIT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (score,) = re.findall(r"Overall exposure level for \S+: (\d+\.\d+)", done.stdout)
+    assert float(score) <= _MOST_EXPOSED, done.stdout

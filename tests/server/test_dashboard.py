@@ -1,9 +1,7 @@
 """The dashboard and the alerts: they speak of nothing that a server does not tell."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -20,12 +18,15 @@ from generate_dashboard import DASHBOARD, written
 from support.engines import InkEngine, image_of
 from support.scrape import observed_server
 from support.serving import versions_of
+from support.tools import found_tool
 
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "deploy/observe"
 ALERTS = yaml.safe_load((OBSERVE / "alerts.yaml").read_text(encoding="utf-8"))
 # What Prometheus itself knows of whom it scrapes.
 OWN = {"up": {"job", "instance"}}
+RUNBOOK = "docs/operations.md"
+_SECTION = re.compile(r"^### (Digitserve\w+)\n\n(Page|Ticket)\. ", re.M)
 _ROW = re.compile(r"^\| `(?P<name>[a-z_]+)(?:\{(?P<labels>[a-z, ]+)\})?` \| (?P<kind>\w+) \|", re.M)
 
 
@@ -103,32 +104,45 @@ def test_every_metric_is_documented_as_it_is(told: dict[str, set[str]]) -> None:
         assert labels - {""} <= told[name] or name.startswith("digitserve_shadow")
 
 
-def test_every_alert_is_documented() -> None:
-    """By name, with what to do."""
-    text = (ROOT / "docs/observe.md").read_text(encoding="utf-8")
-    for group in ALERTS["groups"]:
-        for rule in group["rules"]:
-            assert f"| `{rule['alert']}` |" in text
+def test_every_alert_has_a_section_in_the_runbook() -> None:
+    """It leads there; no section is about anything else; and who is woken is told so."""
+    text = (ROOT / RUNBOOK).read_text(encoding="utf-8")
+    sections = dict(_SECTION.findall(text))
+    rules = {rule["alert"]: rule for group in ALERTS["groups"] for rule in group["rules"]}
+    assert list(sections) == list(rules)
+    for name, rule in rules.items():
+        assert rule["annotations"]["runbook"] == f"{RUNBOOK}#{name.lower()}"
+        assert sections[name].lower() == rule["labels"]["severity"]
 
 
 def test_alerts_come_when_they_are_due_and_only_then() -> None:
     """On figures made up for each, by Prometheus's own tool."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        missing = "promtool is not here (Debian's package `prometheus`)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    for arguments in (
-        ("check", "config", "prometheus.yml"),
-        ("test", "rules", "alerts.test.yaml"),
-    ):
-        done = subprocess.run(
-            [promtool, *arguments],
-            cwd=OBSERVE,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    promtool = found_tool("promtool", "Debian's package `prometheus`")
+    run_in(OBSERVE, promtool, "check", "config", "prometheus.yml")
+    run_in(OBSERVE, promtool, "test", "rules", "alerts.test.yaml")
+
+
+def test_prometheus_finds_the_pods(tmp_path: Path) -> None:
+    """By the label and the port of the manifests; Debian's Prometheus itself knows no pods."""
+    promtool = found_tool("promtool", "Debian's package `prometheus`")
+    told = (OBSERVE / "prometheus.kubernetes.yml").read_text(encoding="utf-8")
+    (job,) = yaml.safe_load(told)["scrape_configs"]
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    pods = yaml.safe_load((ROOT / "deploy/kubernetes/base/deployment.yaml").read_text("utf-8"))
+    template = pods["spec"]["template"]
+    (metrics,) = template["spec"]["containers"][0]["ports"][1:]
+    kept, *_ = job["relabel_configs"]
+    assert kept["regex"] == ";".join(
+        [template["metadata"]["labels"]["app.kubernetes.io/name"], metrics["name"]]
+    )
+    config = {"scrape_configs": [job | {"static_configs": [{"targets": ["pod:9090"]}]}]}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    run_in(tmp_path, promtool, "check", "config", "prometheus.yml")
+
+
+def run_in(folder: Path, *command: str) -> None:
+    """Runs a command that has to end well."""
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,10 +22,12 @@ from digitserve.server.observe.facts import CURRENT, Facts
 from digitserve.server.observe.logs import FORMS, CallLog, Lines, struck
 from digitserve.v1 import digits_pb2
 from support.calls import Nobody
+from support.command import server_command
 from support.engines import BrokenEngine, InkEngine, image_of
 from support.guarded import Tokens, bearer
 from support.serving import TEST_CONFIG, serving, versions_of
 from support.talk import Talking, frame
+from support.workers import connected, workers_of
 
 ALL = replace(TEST_CONFIG, log_calls="all")
 TOKEN = "0123456789abcdef." + "s3cr-t_" * 6 + "x"
@@ -193,6 +197,29 @@ def test_a_line_stays_one_line(message: str, name: str) -> None:
     line = Lines(as_json=True).format(record)
     assert len(line.splitlines()) == 1
     assert json.loads(line)["identity"] == struck(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("form", FORMS)
+def test_of_several_workers_a_line_names_its_own(form: str, tmp_path: Path) -> None:
+    """Each of its calls, and what goes wrong; the supervisor's lines name none."""
+    told = tmp_path / "log"
+    flags = ("--workers", "2", "--lame-duck", "0", "--log-form", form, "--log-calls", "all")
+    with told.open("w") as log, server_command(*flags, log=log) as command:
+        for pid in workers_of(command):
+            with connected(command, pid) as (connection,):
+                connection.answering()
+        command.signal(signal.SIGINT)
+        assert command.wait() == 0
+    lines = told.read_text(encoding="utf-8").splitlines()
+    called = {_worker(line) for line in lines if "/Predict OK" in line}
+    assert called == {"0", "1"}
+    assert {_worker(line) for line in lines if "is ready" in line} == {None}
+
+
+def _worker(line: str) -> str | None:
+    found = re.search(r'\bworker(?:=|": )(\d+)', line)
+    return found and found[1]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -6,7 +6,7 @@ fault it is; what nobody foresaw says nothing but an id that the log has too.
 
 import logging
 import math
-import secrets
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -402,7 +402,7 @@ def first_cause(error: BaseException) -> BaseException:
 
 def _unforeseen(error: BaseException) -> status_pb2.Status:
     """Tells the log everything and the caller nothing but where to find it."""
-    number = secrets.token_hex(4)
+    number = os.urandom(4).hex()
     _log.error("internal error %s", number, exc_info=error)
     status = status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {number}")
     info = details.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"id": number})

@@ -5,7 +5,7 @@ they are only there while somebody tells.  Pixels, tokens and other metadata hav
 """
 
 import itertools
-import secrets
+import os
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from digitserve.server.services import Call
 
 # No two processes have the same.
-_PROCESS = secrets.token_hex(4)
+_PROCESS = os.urandom(4).hex()
 
 
 @dataclass(slots=True, eq=False)

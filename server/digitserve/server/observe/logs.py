@@ -39,10 +39,15 @@ _FOREIGN = re.compile(r"[^ -~]")
 _PLAIN = re.compile(r"[\w.:/\[\]+-]*", re.ASCII)
 
 
-def set_up_logs(form: str) -> None:
-    """Writes the log to stderr, as `console` lines or as `json`."""
+def set_up_logs(form: str, worker: int | None = None) -> None:
+    """Writes the log to stderr, as `console` lines or as `json`.
+
+    Args:
+        form: which of the two.
+        worker: whose it is, where several write to the same place.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(Lines(as_json=form == "json"))
+    handler.setFormatter(Lines(as_json=form == "json", worker=worker))
     logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("digitserve").setLevel(logging.INFO)
 
@@ -50,16 +55,18 @@ def set_up_logs(form: str) -> None:
 class Lines(logging.Formatter):
     """Makes each record one line; a traceback follows it, or is in it as JSON."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        """Writes JSON, or what people read."""
+    def __init__(self, *, as_json: bool, worker: int | None = None) -> None:
+        """Writes JSON, or what people read; each line names the worker, if there is one."""
         super().__init__()
         self._json = as_json
+        self._whose = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
         """Writes a record, without what looks like a credential."""
         told: dict[str, Any] = dict(getattr(record, "told", ()))
         if not told and (facts := CURRENT.get()) is not None:
             told["call"] = facts.id  # whatever it is about, it was said on account of this call
+        told = self._whose | told
         written = self._as_json if self._json else self._for_people
         return written(record, told)
 

@@ -86,7 +86,7 @@ class Worker:
 
     async def _begin(self, config: dict[str, str], place: int, table: int | None) -> None:
         self._config = config_of(config)
-        set_up_logs(self._config.log_form)
+        set_up_logs(self._config.log_form, worker=place)
         for name in _TOLD_ONCE:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._load: Load = loading_here(self._config)
