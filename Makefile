@@ -55,7 +55,8 @@ bench-polyglot: .venv/ready .venv-protos/ready ## a call's latency in each langu
 	@$(DEV)/python scripts/bench_polyglot.py
 
 stubs: .venv-protos/ready ## write the Python stubs of protos/ and docs/reference.md anew
-	@$(STUBS)/python scripts/generate_stubs.py && $(STUBS)/python scripts/generate_reference.py
+	@$(STUBS)/python scripts/generate_stubs.py && $(STUBS)/python scripts/generate_descriptors.py && \
+		$(STUBS)/python scripts/generate_reference.py
 
 dashboard: .venv/ready ## write Grafana's dashboard, deploy/observe/grafana.json, anew
 	@$(DEV)/python scripts/generate_dashboard.py

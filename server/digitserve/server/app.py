@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from digitserve.server.adapters.open_inference.service import open_inference_service
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
@@ -22,6 +23,7 @@ from digitserve.server.services.digits import digit_service
 from digitserve.server.services.drain import Drain
 from digitserve.server.services.health import Health
 from digitserve.server.services.models import model_service
+from digitserve.server.services.predicting import Predicting
 from digitserve.server.services.reflection import reflection_service
 from digitserve.server.services.streams import Stream
 from digitserve.server.transport.http2.server import Http2Server
@@ -95,9 +97,12 @@ class Server:
         self._drain = Drain()
         self.admission = Admission(config.max_queue_images, config.max_wait_s)
         models = model_service(config, self.registry, self.watch)
+        if led:
+            models = led.relayed(models)
         services = (
             digit_service(config, self.registry, self._drain, self.admission, self.observer),
-            led.relayed(models) if led else models,
+            models,
+            *self._adapters(models),
         )
         names = [service.name for service in services]
         self._health = Health(names)
@@ -118,6 +123,22 @@ class Server:
         )
         self._web = _front(config, watched, self._drain, self._web_tls)
         self.http = ""
+
+    def _adapters(self, models: Service) -> tuple[Service, ...]:
+        """Other people's protocols, those that are wanted."""
+        if not self._config.open_inference:
+            return ()
+        predicting = Predicting(self.admission, self.observer)
+        return (
+            open_inference_service(
+                self._config,
+                self.registry,
+                predicting,
+                self._drain,
+                models=models,
+                ready=lambda: self._health.ready,
+            ),
+        )
 
     async def start(self) -> tuple[str, ...]:
         """Listens, makes the models ready, and then turns healthy.

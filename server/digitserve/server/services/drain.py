@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from digitserve.server.errors import Draining
+from digitserve.server.services.ending import Ending
 from digitserve.server.services.streams import Stream
 
 
@@ -15,19 +16,23 @@ class Drain:
     """Knows what is open and whether it all ended well.
 
     Attributes:
-        streams: the open streams.
         clean: whether no stream had to be cut since the drain began.
     """
 
     def __init__(self) -> None:
-        self.streams: set[Stream] = set()
+        self._open: set[Stream | Ending] = set()
         self.clean = True
         self._begun = False
         self._calls = 0
         self._idle = asyncio.Event()
 
+    @property
+    def streams(self) -> list[Stream]:
+        """The open streams of our own protocol."""
+        return [each for each in self._open if isinstance(each, Stream)]
+
     @contextmanager
-    def joined(self, stream: Stream) -> Iterator[None]:
+    def joined(self, stream: Stream | Ending) -> Iterator[None]:
         """Keeps `stream` among the open ones.
 
         Raises:
@@ -35,19 +40,19 @@ class Drain:
         """
         if self._begun:
             raise Draining
-        self.streams.add(stream)
+        self._open.add(stream)
         try:
             yield
         except Draining:  # its caller never half-closed
             self.clean = not self._begun
             raise
         finally:
-            self.streams.discard(stream)
+            self._open.discard(stream)
 
     def begin(self, grace_s: float) -> None:
         """Tells every open stream to come to its end within `grace_s` seconds."""
         self._begun = True
-        for stream in list(self.streams):
+        for stream in list(self._open):
             stream.drain(grace_s)
 
     def enter(self) -> None:
