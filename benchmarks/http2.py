@@ -180,7 +180,7 @@ class Connection:
 
     def _header_block(self, method: str) -> bytes:
         """HPACK (RFC 7541): static names and literal values only."""
-        path = (SERVICE + method).encode()
+        path = (method if method.startswith("/") else SERVICE + method).encode()
         kind = b"application/grpc"
         block = b"\x83\x86\x04%c%b\x01%c%b\x0f\x10%c%b\x00\x02te\x08trailers" % (
             *(len(path), path),

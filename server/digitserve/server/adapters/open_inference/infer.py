@@ -4,8 +4,9 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from digitserve.server.adapters.open_inference import tensors
-from digitserve.server.adapters.open_inference.messages import MESSAGES, Versions, check_model
+from digitserve.server.adapters.open_inference.messages import MESSAGES, Versions
+from digitserve.server.adapters.open_inference.requests import Asked, Requests
+from digitserve.server.adapters.open_inference.responses import response
 from digitserve.server.adapters.open_inference.statistics import Tally
 from digitserve.server.errors import BadField, status_of
 from digitserve.server.services import END, GARBAGE, Call, StreamCall
@@ -29,11 +30,11 @@ class Infer:
         """Takes at most so many images a request; `drain` tells streams to come to their end."""
         self.tallies: defaultdict[int, Tally] = defaultdict(Tally)
         self._predicting, self._versions = predicting, versions
-        self._most, self._drain = most, drain
+        self._requests, self._drain = Requests(most), drain
 
     async def unary(self, data: bytes, call: Call) -> bytes:
         """ModelInfer."""
-        return await self._answer(MESSAGES.parsed(data, "ModelInferRequest"), call)
+        return await self._answer(self._requests.read(data), call)
 
     async def stream(self, call: StreamCall) -> None:
         """ModelStreamInfer: an answer for each request, in order; errors are answers too."""
@@ -51,30 +52,27 @@ class Infer:
                 raise BadField("", "NOT_A_MESSAGE", "expected a ModelInferRequest")
             request = MESSAGES.parsed(data, "ModelInferRequest")
             request_id = request.id
-            answer = await self._answer(request, call)
+            answer = await self._answer(self._requests.asked(request), call)
         except Exception as error:
             if strict:
                 raise
             said = MESSAGES.ModelStreamInferResponse(error_message=status_of(error).message)
             said.infer_response.id = request_id
             return said
-        response = MESSAGES.ModelInferResponse.FromString(answer)
-        response.parameters[_FINAL].bool_param = True
-        return MESSAGES.ModelStreamInferResponse(infer_response=response)
+        inferred = MESSAGES.ModelInferResponse.FromString(answer)
+        inferred.parameters[_FINAL].bool_param = True
+        return MESSAGES.ModelStreamInferResponse(infer_response=inferred)
 
-    async def _answer(self, request: Any, call: Call) -> bytes:
+    async def _answer(self, asked: Asked, call: Call) -> bytes:
         begun = time.monotonic()
-        check_model(request.model_name)
-        version = self._versions.answering(request.model_version, "model_version", call)
+        version = self._versions.answering(asked.version, "model_version", call)
         tally = self.tallies[version.number]
         try:
-            names = tensors.outputs_of(request)
-            images = tensors.images_of(request, self._most)
-            entered = time.monotonic()
-            turn = await self._predicting.predict(images, version, call)
+            turn = await self._predicting.predict(asked.images, version, call)
         except Exception:
             tally.failed += 1
             tally.failed_s += time.monotonic() - begun
             raise
-        tally.answered(turn, begun, entered)
-        return tensors.response(turn.answer, names, version.number, request.id)
+        said = response(turn.answer, asked.outputs, version.number, asked.id)
+        tally.answered(turn, begun)
+        return said

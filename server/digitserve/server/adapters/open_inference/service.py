@@ -15,7 +15,7 @@ from digitserve.server.adapters.open_inference.messages import (
     check_model,
 )
 from digitserve.server.adapters.open_inference.repository import Repository
-from digitserve.server.adapters.open_inference.tensors import OUTPUTS
+from digitserve.server.adapters.open_inference.responses import OUTPUTS
 from digitserve.server.config import Config
 from digitserve.server.errors import DomainError
 from digitserve.server.services import Call, Method, Service

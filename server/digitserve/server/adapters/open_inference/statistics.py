@@ -20,7 +20,7 @@ class Tally:
         model_s: of those, in the network.
         failed: calls that were refused, or broke.
         failed_s: seconds in those.
-        last: when the last one was answered, in seconds since the epoch.
+        last: when the last one was answered, by the monotonic clock; 0: never.
     """
 
     calls: int = 0
@@ -32,29 +32,30 @@ class Tally:
     failed_s: float = 0.0
     last: float = 0.0
 
-    def answered(self, turn: Turn, begun: float, entered: float) -> None:
-        """Counts a call: when it began, and when it asked for a turn, by the monotonic clock."""
+    def answered(self, turn: Turn, begun: float) -> None:
+        """Counts a call that began at that instant of the monotonic clock."""
+        self.last = time.monotonic()
         self.calls += 1
         self.images += len(turn.answer.probabilities)
-        self.total_s += time.monotonic() - begun
-        self.wait_s += turn.started - entered
+        self.total_s += self.last - begun
+        self.wait_s += turn.started - begun
         self.model_s += turn.model_s
-        self.last = time.time()
 
     def told(self) -> dict[str, object]:
         """The fields of a ModelStatistics."""
         rest_s = max(0.0, self.total_s - self.wait_s - self.model_s)
+        since_epoch_s = time.time() - time.monotonic() + self.last
         return {
-            "last_inference": int(self.last * 1000),
+            "last_inference": int(since_epoch_s * 1000) if self.last else 0,
             "inference_count": self.images,
             "execution_count": self.calls,
             "inference_stats": {
                 "success": _duration(self.calls, self.total_s),
                 "fail": _duration(self.failed, self.failed_s),
                 "queue": _duration(self.calls, self.wait_s),
-                "compute_input": _duration(self.calls, rest_s),
+                "compute_input": _duration(self.calls, 0.0),
                 "compute_infer": _duration(self.calls, self.model_s),
-                "compute_output": _duration(self.calls, 0.0),
+                "compute_output": _duration(self.calls, rest_s),
             },
         }
 
