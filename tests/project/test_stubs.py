@@ -33,6 +33,16 @@ def test_stubs_are_regenerable(tmp_path: Path) -> None:
     assert (differ, errors) == ([], [])
 
 
+def test_descriptors_are_regenerable(tmp_path: Path) -> None:
+    """Those of the adapters' protocols."""
+    generate("generate_descriptors.py", tmp_path)
+    adapters = ROOT / "server/digitserve/server/adapters"
+    there = {path.parent.name: path.read_bytes() for path in adapters.glob("*/descriptors.binpb")}
+    made = {path.parent.name: path.read_bytes() for path in tmp_path.glob("*/descriptors.binpb")}
+    assert made == there
+    assert made
+
+
 def test_the_reference_is_current(tmp_path: Path) -> None:
     """It says what the comments in the protos say."""
     generate("generate_reference.py", tmp_path / "reference.md")
