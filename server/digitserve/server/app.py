@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from digitserve.server.adapters.open_inference.service import NAME as OPEN_INFERENCE
 from digitserve.server.adapters.open_inference.service import open_inference_service
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
@@ -32,6 +33,8 @@ from digitserve.server.versions.version import Version
 from digitserve.server.versions.watch import Watch
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from digitserve.server.guard.guarding import Guard
     from digitserve.server.guard.limits import Accounts
     from digitserve.server.web.front import Front
@@ -279,12 +282,24 @@ def _front(
         raise MissingExtra(f"--http: {error}; pip install 'digitserve[http]'") from error
     return Front(
         services,
-        (),
+        _routes(config, services, drain),
         drain,
         origins=config.http_origins or (),
         max_message_bytes=config.max_message_bytes,
         tls=tls,
     )
+
+
+def _routes(config: Config, services: Sequence[Service], drain: Drain) -> list["Route"]:
+    """What is served to HTTP/1.1 beside gRPC-Web."""
+    from digitserve.server.adapters.open_inference.rest import Rest  # noqa: PLC0415
+
+    return [
+        route
+        for service in services
+        if service.name == OPEN_INFERENCE
+        for route in Rest(service, drain, config.max_message_bytes).routes
+    ]
 
 
 def metrics_at(

@@ -16,7 +16,37 @@ from digitserve.server.transport.http2.messages import MessageReader, TooLong
 Write = Callable[[Response], Awaitable[None]]
 
 
-class WebCall:
+class Caller:
+    """What a unary handler may know of who calls."""
+
+    def __init__(self, headers: Mapping[str, str], peer: str) -> None:
+        """Of a request's headers, by their lower-case names, and who sent them.
+
+        Raises:
+            ValueError: if they say no deadline where they should.
+        """
+        self._headers, self._peer = headers, peer
+        timeout_s = seconds_of(headers.get("grpc-timeout", ""))
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def peer(self) -> str:
+        """Who calls."""
+        return self._peer
+
+    def metadata(self, name: str) -> str:
+        """What the caller sent under a name."""
+        return self._headers.get(name, "")
+
+    def certificate(self) -> str:
+        """Empty: what serves HTTP/1.1 does not tell."""
+        return ""
+
+    def deadline(self) -> float | None:
+        """When the caller stops waiting."""
+        return self._deadline
+
+
+class WebCall(Caller):
     """A `StreamCall` whose messages are the body of a request."""
 
     def __init__(
@@ -42,29 +72,12 @@ class WebCall:
         Raises:
             ValueError: if the headers say no deadline where they should.
         """
-        timeout_s = seconds_of(headers.get("grpc-timeout", ""))
+        super().__init__(headers, peer)
         self._write = write
-        self._method, self._headers, self._peer = method, headers, peer
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._method = method
         self._messages: deque[bytes] = deque()
         self._reader = MessageReader(most, "identity", self._messages.append)
         self._body = body
-
-    def peer(self) -> str:
-        """Who calls."""
-        return self._peer
-
-    def metadata(self, name: str) -> str:
-        """What the caller sent under a name."""
-        return self._headers.get(name, "")
-
-    def certificate(self) -> str:
-        """Empty: what serves HTTP/1.1 does not tell."""
-        return ""
-
-    def deadline(self) -> float | None:
-        """When the caller stops waiting."""
-        return self._deadline
 
     async def write(self, response: Response) -> None:
         """Sends a message; waits while the caller takes none."""
@@ -90,7 +103,7 @@ class WebCall:
             return GARBAGE
 
 
-async def within(call: WebCall, handling: Awaitable[Any]) -> Any:
+async def within(call: Caller, handling: Awaitable[Any]) -> Any:
     """Awaits a handler until its caller's deadline.
 
     Raises:

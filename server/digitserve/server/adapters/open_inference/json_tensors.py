@@ -1,0 +1,157 @@
+"""The protocol's JSON, and its binary tensors, as the messages that gRPC has.
+
+With `Inference-Header-Content-Length` the body begins with so many bytes of JSON; after them come
+the tensors that say `binary_data_size`, one after the other.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from digitserve.server.adapters.open_inference.messages import MESSAGES
+from digitserve.server.errors import BadField
+
+# How each type of tensor lies in its bytes.
+_DTYPES = {"UINT8": "u1", "FP32": "<f4", "INT64": "<i8"}
+
+
+def request_of(text: bytes, binary: bytes, model: str, version: str) -> Any:
+    """A ModelInferRequest.
+
+    Args:
+        text: the JSON.
+        binary: what comes after it.
+        model: the model's name, as the path says it.
+        version: the version's; empty: none.
+
+    Raises:
+        BadField: naming what was expected and what came.
+    """
+    told = _object(_parsed(text), "body")
+    request = MESSAGES.ModelInferRequest(
+        model_name=model, model_version=version, id=_text(told.get("id", ""), "id")
+    )
+    for at, each in enumerate(_list(told.get("inputs", []), "inputs")):
+        where = f"inputs[{at}]"
+        sent = _object(each, where)
+        tensor = request.inputs.add(
+            name=_text(sent.get("name", ""), f"{where}.name"),
+            datatype=_text(sent.get("datatype", ""), f"{where}.datatype"),
+            shape=_shape(sent.get("shape", []), f"{where}.shape"),
+        )
+        size = _object(sent.get("parameters", {}), f"{where}.parameters").get("binary_data_size")
+        if size is not None:
+            content, binary = _cut(binary, size, where)
+        elif "data" in sent:
+            content = _content(sent["data"], tensor, where)
+        else:
+            continue
+        request.raw_input_contents.append(content)
+    if binary:
+        why = f"expected no more than the tensors, got {len(binary)} bytes after them"
+        raise BadField("body", "CONTENT_SURPLUS", why)
+    for at, each in enumerate(_list(told.get("outputs", []), "outputs")):
+        sent = _object(each, f"outputs[{at}]")
+        request.outputs.add(name=_text(sent.get("name", ""), f"outputs[{at}].name"))
+    return request
+
+
+def wants_binary(text: bytes) -> tuple[bool, dict[str, bool]]:
+    """Whether outputs are wanted as bytes: of all that do not say, and of those that do."""
+    told = _object(_parsed(text), "body")
+    overall = _object(told.get("parameters", {}), "parameters").get("binary_data_output", False)
+    named = {}
+    for each in _list(told.get("outputs", []), "outputs"):
+        said = _object(each, "outputs").get("parameters", {})
+        if "binary_data" in _object(said, "outputs.parameters"):
+            named[str(each.get("name", ""))] = bool(said["binary_data"])
+    return bool(overall), named
+
+
+def response_of(data: bytes, overall: bool, named: dict[str, bool]) -> tuple[bytes, bytes]:
+    """The JSON of a ModelInferResponse, and the tensors that are wanted as bytes."""
+    response = MESSAGES.ModelInferResponse.FromString(data)
+    outputs, binary = [], []
+    for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True):
+        told: dict[str, Any] = {
+            "name": tensor.name,
+            "shape": list(tensor.shape),
+            "datatype": tensor.datatype,
+        }
+        if named.get(tensor.name, overall):
+            told["parameters"] = {"binary_data_size": len(raw)}
+            binary.append(raw)
+        else:
+            told["data"] = np.frombuffer(raw, _DTYPES[tensor.datatype]).tolist()
+        outputs.append(told)
+    said: dict[str, Any] = {
+        "model_name": response.model_name,
+        "model_version": response.model_version,
+        "outputs": outputs,
+    }
+    if response.id:
+        said["id"] = response.id
+    return json.dumps(said).encode(), b"".join(binary)
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadField("body", "NOT_JSON", f"expected JSON: {error}") from None
+
+
+def _cut(binary: bytes, size: object, where: str) -> tuple[bytes, bytes]:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(binary):
+        raise BadField(
+            f"{where}.parameters.binary_data_size",
+            "BINARY_SIZE",
+            f"expected at most the {len(binary)} bytes that came, got {size!r}",
+        )
+    return binary[:size], binary[size:]
+
+
+def _content(data: object, tensor: Any, where: str) -> bytes:
+    """The bytes of values, flat or nested."""
+    field = f"{where}.data"
+    dtype = _DTYPES.get(tensor.datatype)
+    try:
+        values = np.asarray(_list(data, field))
+    except (ValueError, OverflowError, RecursionError):
+        raise BadField(field, "DATA_INVALID", "expected numbers in rows of one length") from None
+    if dtype is None or not values.size:
+        return b""  # what is wrong with that is said where it is for gRPC
+    if values.dtype.kind not in ("iu" if dtype == "u1" else "iuf"):
+        expected = "whole numbers" if dtype == "u1" else "numbers"
+        raise BadField(field, "DATA_INVALID", f"expected {expected}, got others")
+    if dtype == "u1" and (values.min() < 0 or values.max() > 255):
+        got = f"{values.min()} to {values.max()}"
+        raise BadField(field, "PIXELS_OUT_OF_RANGE", f"expected values from 0 to 255, got {got}")
+    return values.astype(dtype).tobytes()
+
+
+def _shape(told: object, field: str) -> Sequence[int]:
+    shape = _list(told, field)
+    if not all(isinstance(each, int) and abs(each) < 2**63 for each in shape):
+        raise BadField(field, "SHAPE_UNEXPECTED", f"expected whole numbers, got {told!r:.80}")
+    return shape
+
+
+def _object(told: object, field: str) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise BadField(field, "NOT_AN_OBJECT", f"expected an object, got {told!r:.80}")
+    return told
+
+
+def _list(told: object, field: str) -> list[Any]:
+    if not isinstance(told, list):
+        raise BadField(field, "NOT_A_LIST", f"expected a list, got {told!r:.80}")
+    return told
+
+
+def _text(told: object, field: str) -> str:
+    if not isinstance(told, str) or not told.isprintable():
+        raise BadField(field, "NOT_A_TEXT", f"expected a text, got {told!r:.80}")
+    return told
