@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from digitserve.server.adapters.open_inference.messages import MODEL
 from digitserve.server.adapters.open_inference.responses import OUTPUTS
 
 _JSON, _BYTES = "application/json", "application/octet-stream"
@@ -76,18 +77,13 @@ _SCHEMAS = {
 }
 
 
-def _in_path(name: str, description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": _TEXT,
-    }
+def _in_path(name: str, description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"name": name, "in": "path", "required": True}
+    return told | {"description": description, "schema": schema}
 
 
-_MODEL = _in_path("model", "`digits`: there is one")
-_VERSION = _in_path("version", "A version's number, or a label")
+_MODEL = _in_path("model", "There is one", {"const": MODEL})
+_VERSION = _in_path("version", "A version's number, or a label", _TEXT | {"example": "stable"})
 _LENGTH = {
     "name": "Inference-Header-Content-Length",
     "in": "header",
