@@ -265,7 +265,9 @@ def test_a_peer_that_vanishes_takes_its_calls_with_it(held: Serving, engine: Hel
             pass
         engine.go.set()
     nothing_left(held, idle)
-    assert engine.images == 1
+    with Peer(held.address) as last:  # whatever waited for the engine would go before it
+        assert last.predict(image_of(1)) == [1]
+    assert engine.images == 2
 
 
 def test_the_last_word_is_heard_by_who_reads_late(
