@@ -19,11 +19,10 @@ from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services import Service
 from digitserve.server.services.digits import digit_service
-from digitserve.server.services.drain import Drain
+from digitserve.server.services.drain import Drain, Stream
 from digitserve.server.services.health import Health
 from digitserve.server.services.models import model_service
 from digitserve.server.services.reflection import reflection_service
-from digitserve.server.services.streams import Stream
 from digitserve.server.transport.http2.server import Http2Server
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
@@ -94,14 +93,16 @@ class Server:
         self._drain = Drain()
         self.admission = Admission(config.max_queue_images, config.max_wait_s)
         models = model_service(config, self.registry, self.watch)
+        if led is not None:
+            models = led.relayed(models)
         services = (
             digit_service(config, self.registry, self._drain, self.admission, self.observer),
-            led.relayed(models) if led else models,
+            models,
         )
         names = [service.name for service in services]
         self._health = Health(names)
         self.registry.on_stable = self._health.model
-        neighbours = [self._health.service]
+        neighbours = [self._health.service, *self._adapters(models)]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
         accounts = led.accounts if led else None
@@ -184,6 +185,27 @@ class Server:
     def streams(self) -> Collection[Stream]:
         """The open streams."""
         return self._drain.streams
+
+    def _adapters(self, models: Service) -> list[Service]:
+        """The protocols of other servers; what nobody wants is not even read."""
+        adapters = []
+        if self._config.open_inference:
+            from digitserve.server.adapters.open_inference.service import (  # noqa: PLC0415
+                open_inference_service,
+            )
+
+            adapters.append(
+                open_inference_service(
+                    self._config,
+                    self.registry,
+                    self._drain,
+                    self.admission,
+                    observer=self.observer,
+                    models=models,
+                    ready=lambda: self._health.ready,
+                )
+            )
+        return adapters
 
     def _gather(self) -> Callable[[], list[tuple[None, Snapshot]]]:
         """Takes snapshots for another thread: in one of them all figures are of one moment."""

@@ -112,6 +112,8 @@ class Config:
         socket_mode: the file mode of Unix sockets, in octal: who may connect.
         reflection: whether the server tells its contract to who asks; off, that service is not
             there.
+        open_inference: whether clients of the Open Inference Protocol (Triton's, KServe's) may ask
+            as well, on the same port.  On, because it costs nothing until one does.
         log_form: how the log is written: `console` lines, or `json`, one object a line.
         log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
             than the call it tells of.
@@ -157,6 +159,7 @@ class Config:
     plain_text: Annotated[bool, Switch(), Flag("--plain-text")] = False
     socket_mode: Annotated[str, FileMode()] = "0666"
     reflection: Annotated[bool, Switch()] = True
+    open_inference: Annotated[bool, Switch()] = True
     log_form: Annotated[str, OneOf("console", "json"), Flag("--log-form")] = "console"
     log_calls: Annotated[str, OneOf("none", "failures", "all"), Flag("--log-calls")] = "none"
     traces: Annotated[str | None, Words(), Flag("--traces")] = None

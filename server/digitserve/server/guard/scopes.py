@@ -27,6 +27,14 @@ _TABLE: Mapping[str, Mapping[str, Scope | None]] = {
         "ListVersions": Scope.PREDICT,
         _OTHERS: Scope.ADMIN,
     },
+    "inference.GRPCInferenceService": {
+        "ServerLive": None,
+        "ServerReady": None,
+        "ModelReady": None,
+        "RepositoryModelLoad": Scope.ADMIN,
+        "RepositoryModelUnload": Scope.ADMIN,
+        _OTHERS: Scope.PREDICT,
+    },
     # Whoever balances the load has no credential.
     "grpc.health.v1.Health": {_OTHERS: None},
     # It tells what the .proto files tell; `reflection = false` leaves it out.

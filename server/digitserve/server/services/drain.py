@@ -6,9 +6,22 @@ A stream joins when it opens.  At the drain every open one is told once, and no 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from digitserve.server.errors import Draining
-from digitserve.server.services.streams import Stream
+
+
+class Stream(Protocol):
+    """What is told.
+
+    Attributes:
+        messages: how many messages were read so far.
+    """
+
+    messages: int
+
+    def drain(self, grace_s: float) -> None:
+        """Accepts nothing more, and ends within `grace_s` seconds."""
 
 
 class Drain:
