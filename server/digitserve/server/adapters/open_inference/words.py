@@ -1,10 +1,11 @@
 """What is refused, in Triton's words: its clients look for them.
 
 Texts and codes are those of the real server, asked the same wrong things; where more is taken here
-than there, or less, a text says so at its end.
+than there, or less, a text says so at its end.  What a caller sent is told to so many letters: a
+text travels in a trailer, and clients take no long ones.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from digitserve.server.adapters.open_inference.model import DATATYPES, INPUT, MODEL
 from digitserve.server.errors import (
@@ -16,6 +17,7 @@ from digitserve.server.errors import (
 
 _OF_MODEL = f"for model '{MODEL}'"
 _OF_INPUT = f"for input '{INPUT}' {_OF_MODEL}"
+_LONGEST, _MOST = 64, 8
 _NUMBER = ", version should be an integral value > 0"
 # Those that the protocol has; any other is told as <invalid>.
 _KNOWN = {"BOOL", "BYTES", "FP16", "FP32", "FP64", "BF16"}.union(
@@ -26,26 +28,28 @@ _KNOWN = {"BOOL", "BYTES", "FP16", "FP32", "FP64", "BF16"}.union(
 def unknown_model(name: str) -> UnknownForeignModel:
     """There is one model."""
     return UnknownForeignModel(
-        "model", name, [MODEL], f"Request for unknown model: '{name}' is not found"
+        "model", _cut(name), [MODEL], f"Request for unknown model: '{_cut(name)}' is not found"
     )
 
 
 def unknown_version(error: UnknownModel, version: str) -> UnknownForeignModel:
     """Neither a version nor a label."""
-    text = f"Request for unknown model: '{MODEL}' version {version} is not found"
-    return UnknownForeignModel(error.kind, error.name, error.known, text)
+    text = f"Request for unknown model: '{MODEL}' version {_cut(version)} is not found"
+    return UnknownForeignModel(error.kind, _cut(error.name), error.known, text)
 
 
 def negative_version(version: str) -> BadForeignField:
     """Triton has such numbers for itself."""
     return _bad(
-        "model_version", "VERSION_INVALID", f"invalid model version specified '{version}' {_NUMBER}"
+        "model_version",
+        "VERSION_INVALID",
+        f"invalid model version specified '{_cut(version)}' {_NUMBER}",
     )
 
 
 def huge_version(version: str) -> BadForeignField:
     """More than an int64 holds."""
-    text = f"failed to get model version from specified version string '{version}'"
+    text = f"failed to get model version from specified version string '{_cut(version)}'"
     return _bad("model_version", "VERSION_INVALID", f"{text} (details: stol){_NUMBER}")
 
 
@@ -54,12 +58,12 @@ def huge_version(version: str) -> BadForeignField:
 
 def unexpected_input(name: str) -> BadForeignField:
     """The only input has another name."""
-    return _bad("inputs", "INPUT_UNKNOWN", f"unexpected inference input '{name}' {_OF_MODEL}")
+    return _bad("inputs", "INPUT_UNKNOWN", f"unexpected inference input '{_cut(name)}' {_OF_MODEL}")
 
 
 def input_count(request: str, names: Sequence[str]) -> BadForeignField:
     """One input is expected."""
-    got = ",".join(f"'{name}'" for name in sorted(names))
+    got = ",".join(f"'{_cut(name)}'" for name in sorted(names)[:_MOST])
     missing = "" if INPUT in names else f"'{INPUT}'"
     text = (
         f"expected 1 inputs but got {len(names)} inputs {_OF_MODEL}. Got input(s) [{got}], but "
@@ -89,9 +93,10 @@ def no_shape(request: str) -> BadForeignField:
     return _bad("inputs.shape", "SHAPE", _of_request(request) + text)
 
 
-def shape(request: str, got: Iterable[int]) -> BadForeignField:
+def shape(request: str, got: Sequence[int]) -> BadForeignField:
     """None of the shapes that stand for images."""
-    text = f"unexpected shape {_OF_INPUT}. Expected [-1,28,28], got [{','.join(map(str, got))}]."
+    told = ",".join(map(str, got[:_MOST]))
+    text = f"unexpected shape {_OF_INPUT}. Expected [-1,28,28], got [{told}]."
     note = " NOTE: [28,28], [-1,28,28,1] and [-1,784] are taken too."
     return _bad("inputs.shape", "SHAPE", _of_request(request) + text + note)
 
@@ -146,7 +151,7 @@ def over_255(value: int) -> BadForeignField:
 
 def shared_memory(name: str) -> ForeignUnsupported:
     """Whoever asks over a network shares none."""
-    return ForeignUnsupported(f"shared memory is not supported here, for tensor '{name}'")
+    return ForeignUnsupported(f"shared memory is not supported here, for tensor '{_cut(name)}'")
 
 
 # --- outputs and parameters -----------------------------------------------------------------------
@@ -154,7 +159,7 @@ def shared_memory(name: str) -> ForeignUnsupported:
 
 def unexpected_output(name: str) -> BadForeignField:
     """No such output."""
-    text = f"unexpected inference output '{name}' {_OF_MODEL}"
+    text = f"unexpected inference output '{_cut(name)}' {_OF_MODEL}"
     return _bad("outputs", "OUTPUT_UNKNOWN", text)
 
 
@@ -174,7 +179,7 @@ def not_classified(name: str) -> ForeignUnsupported:
 
 def parameter(name: str, expected: str) -> BadForeignField:
     """A parameter of another type than it has."""
-    text = f"invalid value type for '{name}' parameter, expected {expected}."
+    text = f"invalid value type for '{_cut(name)}' parameter, expected {expected}."
     return _bad("parameters", "PARAMETER", text)
 
 
@@ -189,7 +194,7 @@ def reserved(allowed: str) -> BadForeignField:
 
 def no_statistics(name: str) -> BadForeignField:
     """Statistics of a model that is not here."""
-    return _bad("name", "MODEL_UNKNOWN", f"requested model '{name}' is not available")
+    return _bad("name", "MODEL_UNKNOWN", f"requested model '{_cut(name)}' is not available")
 
 
 def no_statistics_of_version() -> BadForeignField:
@@ -208,7 +213,7 @@ def repository() -> ForeignUnsupported:
 
 def load_parameter(kind: str, name: str) -> BadForeignField:
     """A parameter of Load or Unload that says nothing here."""
-    return _bad("parameters", "PARAMETER", f"unrecognized {kind} parameter '{name}'.")
+    return _bad("parameters", "PARAMETER", f"unrecognized {kind} parameter '{_cut(name)}'.")
 
 
 def no_version(kind: str) -> BadForeignField:
@@ -218,7 +223,11 @@ def no_version(kind: str) -> BadForeignField:
 
 
 def _of_request(request: str) -> str:
-    return f"[request id: {request or '<id_unknown>'}] "
+    return f"[request id: {_cut(request) or '<id_unknown>'}] "
+
+
+def _cut(sent: str) -> str:
+    return sent if len(sent) <= _LONGEST else f"{sent[:_LONGEST]}..."
 
 
 def _bad(field: str, reason: str, text: str) -> BadForeignField:
