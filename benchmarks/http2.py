@@ -106,7 +106,10 @@ class Connection:
         self._socket.close()
 
     def unary(self, method: str, exchanges: Sequence[Exchange], at_once: int, s: float) -> Tally:
-        """Closed loop for `s` seconds: so many calls under way, each followed by the next."""
+        """Closed loop for `s` seconds: so many calls under way, each followed by the next.
+
+        A method is one of ours, or a whole path.
+        """
         tally = Tally(0.0, 0)
         asked: dict[int, Exchange] = {}
         begun = time.perf_counter()
@@ -180,7 +183,7 @@ class Connection:
 
     def _header_block(self, method: str) -> bytes:
         """HPACK (RFC 7541): static names and literal values only."""
-        path = (SERVICE + method).encode()
+        path = (method if method.startswith("/") else SERVICE + method).encode()
         kind = b"application/grpc"
         block = b"\x83\x86\x04%c%b\x01%c%b\x0f\x10%c%b\x00\x02te\x08trailers" % (
             *(len(path), path),

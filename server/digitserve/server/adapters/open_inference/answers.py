@@ -21,7 +21,10 @@ from digitserve.server.engines import DIGITS, Answer
 from digitserve.server.wire import varint
 
 _BY_NAME = {output.name: output for output in OUTPUTS}
-_ROW, _FLOAT, _INT64 = struct.Struct("<10f"), struct.Struct("<f"), struct.Struct("<q")
+_ROW, _FLOAT = struct.Struct("<10f"), struct.Struct("<f")
+_INT64 = [digit.to_bytes(8, "little") for digit in range(DIGITS)]
+# A response's parameters, {"triton_final_response": true}: no other one comes for its request.
+FINAL = b"\x22\x1b\x0a\x15triton_final_response\x12\x02\x08\x01"
 
 
 class Asked(NamedTuple):
@@ -117,7 +120,7 @@ def _one(answer: Answer, asked: tuple[int, ...]) -> bytes:
     unsure = 1.0 - confidence if rejection is None else rejection.item()
     values = (
         b"\x32\x28" + row,
-        b"\x32\x08" + _INT64.pack(digit),
+        b"\x32\x08" + _INT64[digit],
         b"\x32\x04" + row[4 * digit : 4 * digit + 4],
         b"\x32\x04" + _FLOAT.pack(unsure),
     )

@@ -5,7 +5,8 @@
                head ───────────────────────── head                └ one tensor's values
 
 A client asks the same question again and again: only its name for the request and the pixels are
-other ones.  So protobuf reads a head once, and what was read of it is kept.
+other ones.  So protobuf reads a head once, and what was read of it is kept.  Without a name, all
+that comes before the values is the same, to the byte, and so is the length: then looking is enough.
 """
 
 from typing import Generic, NamedTuple, TypeVar
@@ -88,13 +89,25 @@ class Kept(Generic[T]):
 
     def __init__(self) -> None:
         """Keeps nothing yet."""
-        self._kept: dict[bytes, T] = {}
-        self.get = self._kept.get
+        self._by_head: dict[bytes, T] = {}
+        self._by_length: dict[int, tuple[bytes, T]] = {}
+        self.of_head = self._by_head.get
 
-    def keep(self, head: bytes, read: T) -> None:
-        """Keeps what was read of a head, unless it is long."""
-        if len(head) > _LONGEST:
+    def of(self, data: bytes) -> tuple[T, bytes] | None:
+        """What was read of a request that had no name and other values alone, and the values."""
+        same = self._by_length.get(len(data))
+        if same is None or not data.startswith(same[0]):
+            return None
+        before, read = same
+        return read, data[len(before) :]
+
+    def keep(self, data: bytes, parts: Parts, read: T) -> None:
+        """Keeps what was read of a request, unless its head is long."""
+        if len(parts.head) > _LONGEST:
             return
-        if len(self._kept) >= _KEPT:
-            self._kept.clear()
-        self._kept[head] = read
+        if len(self._by_head) >= _KEPT:
+            self._by_head.clear()
+            self._by_length.clear()
+        self._by_head[parts.head] = read
+        if not parts.request_id:
+            self._by_length[len(data)] = data[: len(data) - len(parts.raw)], read

@@ -9,7 +9,6 @@ from digitserve.server.adapters.open_inference.metadata import Metadata
 from digitserve.server.adapters.open_inference.repository import Repository
 from digitserve.server.adapters.open_inference.statistics import Statistics
 from digitserve.server.adapters.open_inference.stream import InferStream
-from digitserve.server.adapters.open_inference.versions import Versions
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.observe.observer import Observer
@@ -43,7 +42,7 @@ def open_inference_service(
     """
     statistics = Statistics()
     predicting = Predicting(admission, observer)
-    inference = Inference(Versions(Routing(registry)), predicting, statistics, config.max_images)
+    inference = Inference(Routing(registry), predicting, statistics, config.max_images)
     told = Metadata(config, registry, statistics, ready)
     repository = Repository(models, control=config.model_control)
 

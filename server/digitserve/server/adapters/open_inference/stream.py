@@ -24,9 +24,6 @@ from digitserve.server.wire import varint
 
 STRICT = "triton_grpc_error"
 
-# A ModelInferResponse's parameters: {"triton_final_response": true}.
-_FINAL = b"\x22\x1b\x0a\x15triton_final_response\x12\x02\x08\x01"
-
 
 class InferStream:
     """One open stream.
@@ -121,7 +118,7 @@ class InferStream:
         """A response, whatever came of the request; its failure, if that is to end the stream."""
         try:
             checked(data, REQUEST)
-            response, frame.cause = await self._inference.answered(data, self._call, _FINAL)
+            response = await self._inference.infer(data, self._call, frame)
         except Exception as error:
             frame.cause = error
             return error if self._strict else _failed(data, error)

@@ -39,11 +39,13 @@ class Tensor:
         datatype: of its values.
         count: how many images it has.
         size: how many bytes they take.
+        encoding: what the codec calls that datatype.
     """
 
     datatype: str
     count: int
     size: int
+    encoding: int
 
 
 def tensor_of(request: Any, most: int) -> Tensor:
@@ -72,7 +74,7 @@ def tensor_of(request: Any, most: int) -> Tensor:
         raise words.shape(asked, sent.shape) if sent.shape else words.no_shape(asked)
     if count > most:
         raise words.too_many(asked, most)
-    return Tensor(sent.datatype, count, count * PIXELS * width)
+    return Tensor(sent.datatype, count, count * PIXELS * width, _ENCODINGS[sent.datatype])
 
 
 def images_in(raw: bytes, tensor: Tensor, request: str) -> Images:
@@ -87,7 +89,12 @@ def images_in(raw: bytes, tensor: Tensor, request: str) -> Images:
     """
     if len(raw) != tensor.size:
         raise words.size(request, tensor.size, len(raw))
-    return codec.decode_images(raw, tensor.count, _ENCODINGS[tensor.datatype], tensor.count)
+    return decoded(raw, tensor)
+
+
+def decoded(raw: bytes, tensor: Tensor) -> Images:
+    """The same of bytes that are as many as they should be."""
+    return codec.decode_images(raw, tensor.count, tensor.encoding, tensor.count)
 
 
 def raw_of(request: Any, tensor: Tensor) -> bytes:

@@ -1,7 +1,6 @@
 """Which version a request names: a number or a label, as one text."""
 
 from digitserve.server.adapters.open_inference import words
-from digitserve.server.adapters.open_inference.model import MODEL
 from digitserve.server.errors import UnknownModel
 from digitserve.server.services import Call
 from digitserve.server.services.routing import Routing
@@ -29,22 +28,15 @@ def numbered(version: str) -> tuple[int | None, str | None]:
     return int(version), None
 
 
-class Versions:
-    """Finds who answers."""
+def answering(
+    routing: Routing, named: tuple[int | None, str | None], version: str, call: Call
+) -> Version:
+    """The version that answers, of which `version` is the text and `named` what it names.
 
-    def __init__(self, routing: Routing) -> None:
-        """Chooses by `routing`, as every service does."""
-        self._routing = routing
-
-    def answering(self, model: str, version: str, call: Call) -> Version:
-        """The version that answers.
-
-        Raises:
-            DomainError: if it is not there, or not ready.
-        """
-        if model != MODEL:
-            raise words.unknown_model(model)
-        try:
-            return self._routing.answering(*numbered(version), call)
-        except UnknownModel as error:
-            raise words.unknown_version(error, version) from None
+    Raises:
+        DomainError: if it is not there, or not ready.
+    """
+    try:
+        return routing.answering(*named, call)
+    except UnknownModel as error:
+        raise words.unknown_version(error, version) from None
