@@ -10,7 +10,7 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
-	prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
+	prove-neighbours prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ prove-models: .venv/ready ## the figures behind the bundled models; SHORT=--shor
 
 prove-operate: .venv/ready ## the figures behind running it; SHORT=--short soaks for half a minute, not an hour
 	@$(DEV)/python scripts/prove_operate.py $(SHORT)
+
+prove-neighbours: .venv/ready ## other servers' own clients, unmodified; SHORT=--short takes less time over the cost
+	@$(DEV)/python scripts/prove_neighbours.py $(SHORT)
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
