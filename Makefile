@@ -10,7 +10,8 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
-	prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
+	prove-neighbours prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard \
+	released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +40,9 @@ prove-models: .venv/ready ## the figures behind the bundled models; SHORT=--shor
 prove-operate: .venv/ready ## the figures behind running it, an hour of load among them; SHORT=--short takes three minutes
 	@$(DEV)/python scripts/prove_operate.py $(SHORT)
 
+prove-neighbours: .venv/ready ## other servers' own clients, unmodified; SHORT=--short takes less time over the cost
+	@$(DEV)/python scripts/prove_neighbours.py $(SHORT)
+
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
 
@@ -55,8 +59,7 @@ bench-polyglot: .venv/ready .venv-protos/ready ## a call's latency in each langu
 	@$(DEV)/python scripts/bench_polyglot.py
 
 stubs: .venv-protos/ready ## write the Python stubs of protos/ and docs/reference.md anew
-	@$(STUBS)/python scripts/generate_stubs.py && $(STUBS)/python scripts/generate_descriptors.py && \
-		$(STUBS)/python scripts/generate_reference.py
+	@$(STUBS)/python scripts/generate_stubs.py && $(STUBS)/python scripts/generate_reference.py
 
 dashboard: .venv/ready ## write Grafana's dashboard, deploy/observe/grafana.json, anew
 	@$(DEV)/python scripts/generate_dashboard.py

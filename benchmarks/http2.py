@@ -106,7 +106,10 @@ class Connection:
         self._socket.close()
 
     def unary(self, method: str, exchanges: Sequence[Exchange], at_once: int, s: float) -> Tally:
-        """Closed loop for `s` seconds: so many calls under way, each followed by the next."""
+        """Closed loop for `s` seconds: so many calls under way, each followed by the next.
+
+        A method is one of ours, or a whole path.
+        """
         tally = Tally(0.0, 0)
         asked: dict[int, Exchange] = {}
         begun = time.perf_counter()

@@ -76,5 +76,4 @@ def test_reflection_lists_every_service(serving: Serving) -> None:
         "digitserve.v1.ModelService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
-        "inference.GRPCInferenceService",
     }

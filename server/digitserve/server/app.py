@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from digitserve.server.adapters.open_inference.service import NAME as OPEN_INFERENCE
-from digitserve.server.adapters.open_inference.service import open_inference_service
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
@@ -21,12 +19,10 @@ from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services import Service
 from digitserve.server.services.digits import digit_service
-from digitserve.server.services.drain import Drain
+from digitserve.server.services.drain import Drain, Stream
 from digitserve.server.services.health import Health
 from digitserve.server.services.models import model_service
-from digitserve.server.services.predicting import Predicting
 from digitserve.server.services.reflection import reflection_service
-from digitserve.server.services.streams import Stream
 from digitserve.server.transport.http2.server import Http2Server
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
@@ -100,17 +96,16 @@ class Server:
         self._drain = Drain()
         self.admission = Admission(config.max_queue_images, config.max_wait_s)
         models = model_service(config, self.registry, self.watch)
-        if led:
+        if led is not None:
             models = led.relayed(models)
         services = (
             digit_service(config, self.registry, self._drain, self.admission, self.observer),
             models,
-            *self._adapters(models),
         )
         names = [service.name for service in services]
         self._health = Health(names)
         self.registry.on_stable = self._health.model
-        neighbours = [self._health.service]
+        neighbours = [self._health.service, *self._adapters(models)]
         if config.reflection:
             neighbours.append(reflection_service([*names, self._health.service.name]))
         accounts = led.accounts if led else None
@@ -126,22 +121,6 @@ class Server:
         )
         self._web = _front(config, watched, self._drain, self._web_tls)
         self.http = ""
-
-    def _adapters(self, models: Service) -> tuple[Service, ...]:
-        """Other people's protocols, those that are wanted."""
-        if not self._config.open_inference:
-            return ()
-        predicting = Predicting(self.admission, self.observer)
-        return (
-            open_inference_service(
-                self._config,
-                self.registry,
-                predicting,
-                self._drain,
-                models=models,
-                ready=lambda: self._health.ready,
-            ),
-        )
 
     async def start(self) -> tuple[str, ...]:
         """Listens, makes the models ready, and then turns healthy.
@@ -215,6 +194,27 @@ class Server:
     def streams(self) -> Collection[Stream]:
         """The open streams."""
         return self._drain.streams
+
+    def _adapters(self, models: Service) -> list[Service]:
+        """The protocols of other servers; what nobody wants is not even read."""
+        adapters = []
+        if self._config.open_inference:
+            from digitserve.server.adapters.open_inference.service import (  # noqa: PLC0415
+                open_inference_service,
+            )
+
+            adapters.append(
+                open_inference_service(
+                    self._config,
+                    self.registry,
+                    self._drain,
+                    self.admission,
+                    observer=self.observer,
+                    models=models,
+                    ready=lambda: self._health.ready,
+                )
+            )
+        return adapters
 
     def _gather(self) -> Callable[[], list[tuple[None, Snapshot]]]:
         """Takes snapshots for another thread: in one of them all figures are of one moment."""
@@ -292,12 +292,15 @@ def _front(
 
 def _routes(config: Config, services: Sequence[Service], drain: Drain) -> list["Route"]:
     """What is served to HTTP/1.1 beside gRPC-Web."""
+    if not config.open_inference:
+        return []
+    from digitserve.server.adapters.open_inference.messages import NAME  # noqa: PLC0415
     from digitserve.server.adapters.open_inference.rest import Rest  # noqa: PLC0415
 
     return [
         route
         for service in services
-        if service.name == OPEN_INFERENCE
+        if service.name == NAME
         for route in Rest(service, drain, config.max_message_bytes).routes
     ]
 

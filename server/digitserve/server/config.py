@@ -117,8 +117,8 @@ class Config:
         socket_mode: the file mode of Unix sockets, in octal: who may connect.
         reflection: whether the server tells its contract to who asks; off, that service is not
             there.
-        open_inference: whether the Open Inference Protocol is answered too, as Triton's and
-            KServe's clients speak it.
+        open_inference: whether clients of the Open Inference Protocol (Triton's, KServe's) may ask
+            as well, on the same port.  On, because it costs nothing until one does.
         log_form: how the log is written: `console` lines, or `json`, one object a line.
         log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
             than the call it tells of.

@@ -65,6 +65,35 @@ class UnknownModel(DomainError):
 
 
 @dataclass
+class BadForeignField(BadField):
+    """The same of a field of another protocol's message, in that protocol's own words."""
+
+    def __str__(self) -> str:
+        return self.description
+
+
+@dataclass
+class UnknownForeignModel(UnknownModel):
+    """No such model, in another protocol's own words."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass
+class ForeignUnsupported(DomainError):
+    """Another protocol has this, and it is not served here."""
+
+    words: str
+    reason = "NOT_SUPPORTED"
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass
 class UnknownService(DomainError):
     """No such service."""
 
@@ -340,6 +369,9 @@ _Row: TypeAlias = tuple[int, *tuple[Callable[..., Message] | None, ...]]
 _TABLE: dict[type[DomainError], _Row] = {
     BadField: (code_pb2.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (code_pb2.NOT_FOUND, _resource),
+    BadForeignField: (code_pb2.INVALID_ARGUMENT, _bad_request),
+    UnknownForeignModel: (code_pb2.NOT_FOUND, _resource),
+    ForeignUnsupported: (code_pb2.UNIMPLEMENTED, None),
     UnknownService: (code_pb2.NOT_FOUND, None),
     MethodUnknown: (code_pb2.UNIMPLEMENTED, None),
     CompressionUnknown: (code_pb2.UNIMPLEMENTED, None),

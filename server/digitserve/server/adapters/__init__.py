@@ -1,7 +1,5 @@
-"""Other people's protocols on the same port, so that their clients work unchanged.
+"""Protocols of other servers, so that their clients can ask this one: a small package for each.
 
-    their message ─▶ adapter ─▶ images, a version ─▶ Predicting ─▶ a turn ─▶ adapter ─▶ theirs
-
-An adapter translates and decides nothing: who may, how much, when and by which version is found out
-where it is for `Predict`.
+An adapter makes images of its protocol's messages, and its messages of what came of them.  How an
+image is run, who may ask and what is counted is the services' business, whoever asks.
 """

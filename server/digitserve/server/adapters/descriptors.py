@@ -1,63 +1,55 @@
-"""Messages that are not ours, in a pool of their own.
+"""The messages of a protocol that is not ours, apart from everybody else's.
 
-In the pool that all of a process shares they would be defined twice as soon as somebody imports
-TensorFlow, or Triton's client.  They are read from a set of descriptors when the first call comes:
-who is never called that way does not wait for it.
+TensorFlow and tritonclient bring descriptors of the same names, and protobuf's own pool takes a
+name once: so each protocol has a pool of its own, filled from a descriptor set that is checked in.
+It is read when the first message is needed; a server that nobody asks this way never reads it.
 """
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
-
-from digitserve.server.services import parsed, unread
+from google.protobuf.message_factory import GetMessageClass
 
 
 class Protocol:
-    """The messages of one protocol.
+    """A protocol's messages.
 
     Attributes:
-        package: the prefix of their full names.
+        package: what their full names begin with.
     """
 
-    def __init__(self, adapter: str, package: str) -> None:
-        """Those in `descriptors.binpb` of an adapter's package."""
-        self.package = package
-        self._adapter = adapter
+    def __init__(self, descriptor_set: Path, package: str) -> None:
+        """Reads nothing yet.
 
-    def __getattr__(self, name: str) -> Any:
-        """The class of a message, by its name in the package."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        made = message_factory.GetMessageClass(
-            self.pool().FindMessageTypeByName(f"{self.package}.{name}")
-        )
-        setattr(self, name, made)
-        return made
-
-    def pool(self) -> descriptor_pool.DescriptorPool:
-        """Where they are described."""
-        return _pool(self._adapter)
-
-    def unread(self, name: str) -> type[Message]:
-        """Stands for a type of request; its handler is given the bytes."""
-        return unread(cast("type[Message]", type(name, (), {})))
-
-    def parsed(self, data: bytes, name: str) -> Any:
-        """The request in these bytes.
-
-        Raises:
-            BadField: if it is none.
+        Args:
+            descriptor_set: its files, each after those that it imports.
+            package: where the messages are that are asked for.
         """
-        return parsed(data, getattr(self, name))
+        self._descriptor_set = descriptor_set
+        self.package = package
+        self.pool = cache(self._pool)
+        self.message = cache(self._message)
 
+    def request(self, name: str) -> type[Message]:
+        """Stands for a type of requests until one comes: parses, and has the name."""
 
-@cache
-def _pool(adapter: str) -> descriptor_pool.DescriptorPool:
-    told = (files(adapter) / "descriptors.binpb").read_bytes()
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(told).file:
-        pool.Add(file)
-    return pool
+        def parsed(data: bytes) -> Message:
+            message: Message = self.message(name).FromString(data)
+            return message
+
+        return cast("type[Message]", type(name, (), {"FromString": staticmethod(parsed)}))
+
+    def _pool(self) -> DescriptorPool:
+        """The pool, which holds all of them."""
+        pool = DescriptorPool()
+        for file in FileDescriptorSet.FromString(self._descriptor_set.read_bytes()).file:
+            pool.AddSerializedFile(file.SerializeToString())
+        return pool
+
+    def _message(self, name: str) -> Any:
+        """The class of a message, by its name within the package; one within another: `A.B`."""
+        return GetMessageClass(self.pool().FindMessageTypeByName(f"{self.package}.{name}"))

@@ -6,33 +6,41 @@ A stream joins when it opens.  At the drain every open one is told once, and no 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from digitserve.server.errors import Draining
-from digitserve.server.services.ending import Ending
-from digitserve.server.services.streams import Stream
+
+
+class Stream(Protocol):
+    """What is told.
+
+    Attributes:
+        messages: how many messages were read so far.
+    """
+
+    messages: int
+
+    def drain(self, grace_s: float) -> None:
+        """Accepts nothing more, and ends within `grace_s` seconds."""
 
 
 class Drain:
     """Knows what is open and whether it all ended well.
 
     Attributes:
+        streams: the open streams.
         clean: whether no stream had to be cut since the drain began.
     """
 
     def __init__(self) -> None:
-        self._open: set[Stream | Ending] = set()
+        self.streams: set[Stream] = set()
         self.clean = True
         self._begun = False
         self._calls = 0
         self._idle = asyncio.Event()
 
-    @property
-    def streams(self) -> list[Stream]:
-        """The open streams of our own protocol."""
-        return [each for each in self._open if isinstance(each, Stream)]
-
     @contextmanager
-    def joined(self, stream: Stream | Ending) -> Iterator[None]:
+    def joined(self, stream: Stream) -> Iterator[None]:
         """Keeps `stream` among the open ones.
 
         Raises:
@@ -40,19 +48,19 @@ class Drain:
         """
         if self._begun:
             raise Draining
-        self._open.add(stream)
+        self.streams.add(stream)
         try:
             yield
         except Draining:  # its caller never half-closed
             self.clean = not self._begun
             raise
         finally:
-            self._open.discard(stream)
+            self.streams.discard(stream)
 
     def begin(self, grace_s: float) -> None:
         """Tells every open stream to come to its end within `grace_s` seconds."""
         self._begun = True
-        for stream in list(self._open):
+        for stream in list(self.streams):
             stream.drain(grace_s)
 
     def enter(self) -> None:

@@ -1,1 +1,1 @@
-"""`inference.GRPCInferenceService`: the Open Inference Protocol v2, as Triton extends it."""
+"""The Open Inference Protocol, version 2, with Triton's extensions."""

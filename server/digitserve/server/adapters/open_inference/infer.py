@@ -1,78 +1,129 @@
-"""ModelInfer, and ModelStreamInfer, which is many of it on one call."""
+"""ModelInfer, and what a message of ModelStreamInfer has in common with it."""
 
 import time
-from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
-from digitserve.server.adapters.open_inference.messages import MESSAGES, Versions
-from digitserve.server.adapters.open_inference.requests import Asked, Requests
-from digitserve.server.adapters.open_inference.responses import response
-from digitserve.server.adapters.open_inference.statistics import Tally
-from digitserve.server.errors import BadField, status_of
-from digitserve.server.services import END, GARBAGE, Call, StreamCall
-from digitserve.server.services.drain import Drain
-from digitserve.server.services.ending import Ending
+from digitserve.server.adapters.open_inference import words
+from digitserve.server.adapters.open_inference.answers import FINAL, Form, asked_of
+from digitserve.server.adapters.open_inference.messages import request as request_type
+from digitserve.server.adapters.open_inference.model import MODEL
+from digitserve.server.adapters.open_inference.parameters import check_parameters
+from digitserve.server.adapters.open_inference.requests import Kept, Parts, taken_apart
+from digitserve.server.adapters.open_inference.statistics import Statistics
+from digitserve.server.adapters.open_inference.tensors import (
+    Tensor,
+    decoded,
+    images_in,
+    raw_of,
+    tensor_of,
+)
+from digitserve.server.adapters.open_inference.versions import answering, numbered
+from digitserve.server.codec import Images
+from digitserve.server.errors import BadField
+from digitserve.server.services import Call, parsed
 from digitserve.server.services.predicting import Predicting
+from digitserve.server.services.routing import Routing
+from digitserve.server.services.window import Frame
+from digitserve.server.versions.version import Version
 
-# A caller who says so wants the first error as the call's own status, and no more answers.
-_STRICT = "triton_grpc_error"
-_FINAL = "triton_final_response"
+REQUEST = request_type("ModelInferRequest")
 
 
-class Infer:
-    """Answers requests.
+class Question(NamedTuple):
+    """What a request asks, whichever pixels it has.
 
     Attributes:
-        tallies: what became of them, by the number of the version.
+        version: how it names the version.
+        named: the same, as a number or a label.
+        tensor: what its input is.
+        form: how its answer is written.
     """
 
-    def __init__(self, predicting: Predicting, versions: Versions, most: int, drain: Drain) -> None:
-        """Takes at most so many images a request; `drain` tells streams to come to their end."""
-        self.tallies: defaultdict[int, Tally] = defaultdict(Tally)
-        self._predicting, self._versions = predicting, versions
-        self._requests, self._drain = Requests(most), drain
+    version: str
+    named: tuple[int | None, str | None]
+    tensor: Tensor
+    form: Form
 
-    async def unary(self, data: bytes, call: Call) -> bytes:
-        """ModelInfer."""
-        return await self._answer(self._requests.read(data), call)
 
-    async def stream(self, call: StreamCall) -> None:
-        """ModelStreamInfer: an answer for each request, in order; errors are answers too."""
-        strict = call.metadata(_STRICT).lower() == "true"
-        ending = Ending(call)
-        with self._drain.joined(ending):
-            while (data := await ending.read()) is not END:
-                await call.write(await self._said(data, call, strict=strict))
-        ending.check()
+class Inference:
+    """Answers requests, from bytes to bytes."""
 
-    async def _said(self, data: Any, call: StreamCall, *, strict: bool) -> Any:
-        request_id = ""
+    def __init__(
+        self, routing: Routing, predicting: Predicting, statistics: Statistics, most: int
+    ) -> None:
+        """Takes requests of at most so many images."""
+        self._routing, self._predict = routing, predicting.predict
+        self._tally, self._most = statistics.of, most
+        self._questions: Kept[Question] = Kept()
+
+    async def infer(self, data: bytes, call: Call, frame: Frame | None = None) -> bytes:
+        """ModelInfer.
+
+        Args:
+            data: a ModelInferRequest.
+            call: whose it is.
+            frame: what it is in a stream; is told the turn.
+
+        Returns:
+            A ModelInferResponse; in a stream one that says that it is the only one.
+
+        Raises:
+            DomainError: if it is wrong, or cannot be answered now.
+        """
+        came = time.monotonic()
+        question, request_id, version, images = self._read(data, call)
+        tally = self._tally(version)
+        asked = time.monotonic()
         try:
-            if data is GARBAGE:
-                raise BadField("", "NOT_A_MESSAGE", "expected a ModelInferRequest")
-            request = MESSAGES.parsed(data, "ModelInferRequest")
-            request_id = request.id
-            answer = await self._answer(self._requests.asked(request), call)
-        except Exception as error:
-            if strict:
-                raise
-            said = MESSAGES.ModelStreamInferResponse(error_message=status_of(error).message)
-            said.infer_response.id = request_id
-            return said
-        inferred = MESSAGES.ModelInferResponse.FromString(answer)
-        inferred.parameters[_FINAL].bool_param = True
-        return MESSAGES.ModelStreamInferResponse(infer_response=inferred)
-
-    async def _answer(self, asked: Asked, call: Call) -> bytes:
-        begun = time.monotonic()
-        version = self._versions.answering(asked.version, "model_version", call)
-        tally = self.tallies[version.number]
-        try:
-            turn = await self._predicting.predict(asked.images, version, call)
-        except Exception:
-            tally.failed += 1
-            tally.failed_s += time.monotonic() - begun
+            turn = await self._predict(images, version, call)
+        except BaseException:
+            tally.fail(came)
             raise
-        said = response(turn.answer, asked.outputs, version.number, asked.id)
-        tally.answered(turn, begun)
-        return said
+        over = time.monotonic()
+        more = b""
+        if frame is not None:
+            frame.cause, more = turn, FINAL
+        response = question.form.written(version.number, request_id, turn.answer, more)
+        tally.succeed(len(images), turn, version.turns.images, (came, asked, over))
+        return response
+
+    def _read(self, data: bytes, call: Call) -> tuple[Question, bytes, Version, Images]:
+        """What is asked, the request's id, who answers, and the images."""
+        known = self._questions.of(data)
+        if known is not None:
+            question, raw = known
+            version = answering(self._routing, question.named, question.version, call)
+            return question, b"", version, decoded(raw, question.tensor)
+        parts = taken_apart(data)
+        asked = None if parts is None else self._questions.of_head(parts.head)
+        if parts is None or asked is None:
+            return self._read_whole(data, parts, call)
+        version = answering(self._routing, asked.named, asked.version, call)
+        request_id = parts.request_id
+        text = _text(request_id) if request_id else ""
+        return asked, request_id, version, images_in(parts.raw, asked.tensor, text)
+
+    def _read_whole(
+        self, data: bytes, parts: Parts | None, call: Call
+    ) -> tuple[Question, bytes, Version, Images]:
+        """The same, by protobuf; the question is kept, if it can be told from its answers."""
+        request: Any = parsed(data, REQUEST)
+        if request.model_name != MODEL:
+            raise words.unknown_model(request.model_name)
+        named = numbered(request.model_version)
+        version = answering(self._routing, named, request.model_version, call)
+        check_parameters(request.parameters)
+        tensor = tensor_of(request, self._most)
+        form = Form(asked_of(request), tensor.count)
+        images = images_in(raw_of(request, tensor), tensor, request.id)
+        question = Question(request.model_version, named, tensor, form)
+        if parts is not None:
+            self._questions.keep(data, parts, question)
+        return question, request.id.encode(), version, images
+
+
+def _text(request_id: bytes) -> str:
+    try:
+        return request_id.decode()
+    except UnicodeDecodeError:
+        raise BadField("id", "NOT_A_MESSAGE", "expected UTF-8") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from digitserve.server.adapters.open_inference.messages import MESSAGES
+from digitserve.server.adapters.open_inference.messages import message
 from digitserve.server.errors import BadField
 
 # How each type of tensor lies in its bytes.
@@ -30,7 +30,7 @@ def request_of(text: bytes, binary: bytes, model: str, version: str) -> Any:
         BadField: naming what was expected and what came.
     """
     told = _object(_parsed(text), "body")
-    request = MESSAGES.ModelInferRequest(
+    request = message("ModelInferRequest")(
         model_name=model, model_version=version, id=_text(told.get("id", ""), "id")
     )
     for at, each in enumerate(_list(told.get("inputs", []), "inputs")):
@@ -72,7 +72,7 @@ def wants_binary(text: bytes) -> tuple[bool, dict[str, bool]]:
 
 def response_of(data: bytes, overall: bool, named: dict[str, bool]) -> tuple[bytes, bytes]:
     """The JSON of a ModelInferResponse, and the tensors that are wanted as bytes."""
-    response = MESSAGES.ModelInferResponse.FromString(data)
+    response = message("ModelInferResponse").FromString(data)
     outputs, binary = [], []
     for tensor, raw in zip(response.outputs, response.raw_output_contents, strict=True):
         told: dict[str, Any] = {

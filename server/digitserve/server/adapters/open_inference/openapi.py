@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from digitserve.server.adapters.open_inference.messages import MODEL
-from digitserve.server.adapters.open_inference.responses import OUTPUTS
+from digitserve.server.adapters.open_inference.model import INPUT, MODEL, OUTPUTS
 
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _TEXT, _WHOLE, _YES = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
@@ -43,7 +42,7 @@ _SCHEMAS = {
     ),
     "InferInput": _object(
         "name datatype shape",
-        name={"const": "pixels"},
+        name={"const": INPUT},
         datatype={
             "enum": ["UINT8", "FP32"],
             "description": "UINT8: 0 = paper, 255 = ink; FP32: 0.0 to 1.0",
@@ -52,7 +51,11 @@ _SCHEMAS = {
         parameters=_object(binary_data_size={"type": "integer", "minimum": 0}),
         data={"type": "array", "description": "Flat or nested; absent with binary_data_size"},
     ),
-    "InferOutput": _object("name", name={"enum": [*OUTPUTS]}, parameters=_object(binary_data=_YES)),
+    "InferOutput": _object(
+        "name",
+        name={"enum": [output.name for output in OUTPUTS]},
+        parameters=_object(binary_data=_YES),
+    ),
     "InferRequest": _object(
         "inputs",
         id=_TEXT,

@@ -1,87 +1,134 @@
-"""The repository: which versions there are, and having one loaded or let go of.
+"""The repository, in Triton's terms: each version is an entry of the one model.
 
-Changes go through ModelService: what it refuses is refused here.
+What changes versions is ModelService's business: this asks it, and so the changes are those that
+it allows, and of all workers.  Triton's clients can name no version but by the model's name:
+`digits/3`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
-from digitserve.server.adapters.open_inference.messages import MESSAGES, MODEL, check_model
-from digitserve.server.config import Config
-from digitserve.server.errors import BadField
+from google.protobuf.message import Message
+
+from digitserve.server.adapters.open_inference import words
+from digitserve.server.adapters.open_inference.messages import message
+from digitserve.server.adapters.open_inference.model import MODEL
+from digitserve.server.errors import ControlOff, VersionRefused
 from digitserve.server.services import Call, Service
-from digitserve.server.versions.loading import found
-from digitserve.server.versions.registry import Registry
-from digitserve.server.versions.version import State
 from digitserve.v1 import models_pb2
 
-_STATES = {State.LOADING: "LOADING", State.READY: "READY", State.REFUSED: "UNAVAILABLE"}
-# The parameter that names a version: the protocol itself names models alone.
-_VERSION = "version"
+T = TypeVar("T", bound=Message)
+
+_VERSION = models_pb2.ModelVersion
+_STATES = {
+    _VERSION.STATE_LOADING: "LOADING",
+    _VERSION.STATE_READY: "READY",
+    _VERSION.STATE_REFUSED: "UNAVAILABLE",
+}
+_DEPENDENTS = "unload_dependents"
 
 
 class Repository:
-    """Tells and changes what is loaded."""
+    """Asks a ModelService."""
 
-    def __init__(self, config: Config, registry: Registry, models: Service) -> None:
-        self._config, self._registry, self._models = config, registry, models
+    def __init__(self, models: Service, *, control: bool) -> None:
+        """Asks `models`; `control`: whether callers may change versions at all."""
+        self._methods = models.methods
+        self._control = control
 
-    async def index(self, request: Any, _: Call) -> Any:
-        """RepositoryIndex."""
+    async def index(self, request: Any, call: Call) -> Message:
+        """RepositoryIndex: every version, with its state."""
         _check_repository(request)
-        told = [
+        listed = await self._ask("ListVersions", models_pb2.ListVersionsRequest(), call, _LISTED)
+        models = [
             {
                 "name": MODEL,
-                "version": str(entry.number),
-                "state": _STATES[entry.state],
-                "reason": entry.reason,
+                "version": str(each.version),
+                "state": _STATES[each.state],
+                "reason": each.reason,
             }
-            for entry, _ in self._registry.listed()
-            if entry.state is State.READY or not request.ready
+            for each in listed.versions
+            if each.state == _VERSION.STATE_READY or not request.ready
         ]
-        return MESSAGES.RepositoryIndexResponse(models=told)
+        told: Message = message("RepositoryIndexResponse")(models=models)
+        return told
 
-    async def load(self, request: Any, call: Call) -> Any:
-        """RepositoryModelLoad: the version that a parameter names, else the newest there is."""
-        _check_repository(request)
-        check_model(request.model_name)
-        number = _named(request) or max(found(self._config))
-        load = self._models.methods["LoadVersion"].unary
-        assert load is not None
-        await load(models_pb2.LoadVersionRequest(version=number), call)
-        return MESSAGES.RepositoryModelLoadResponse()
+    async def load(self, request: Any, call: Call) -> Message:
+        """RepositoryModelLoad: one version, or whatever is there and not ready.
 
-    async def unload(self, request: Any, call: Call) -> Any:
-        """RepositoryModelUnload: of the version that a parameter names."""
+        Raises:
+            DomainError: if it is not there, or not fit, or callers may change nothing.
+        """
+        self._check(request)
+        number = _number(request, "load", ())
+        if number:
+            await self._load(number, call)
+        else:
+            listed = await self._ask(
+                "ListVersions", models_pb2.ListVersionsRequest(), call, _LISTED
+            )
+            for each in listed.versions:
+                if each.state != _VERSION.STATE_READY:
+                    await self._load(each.version, call)
+        loaded: Message = message("RepositoryModelLoadResponse")()
+        return loaded
+
+    async def unload(self, request: Any, call: Call) -> Message:
+        """RepositoryModelUnload: one version, which bears no label.
+
+        Raises:
+            DomainError: if it is not there, or bears one, or callers may change nothing.
+        """
+        self._check(request)
+        number = _number(request, "unload", (_DEPENDENTS,))
+        if not number:
+            raise words.no_version("unload")
+        asked = models_pb2.UnloadVersionRequest(version=number)
+        await self._ask("UnloadVersion", asked, call, models_pb2.UnloadVersionResponse)
+        unloaded: Message = message("RepositoryModelUnloadResponse")()
+        return unloaded
+
+    async def _load(self, number: int, call: Call) -> None:
+        asked = models_pb2.LoadVersionRequest(version=number)
+        loaded = await self._ask("LoadVersion", asked, call, models_pb2.LoadVersionResponse)
+        if loaded.version.state == _VERSION.STATE_REFUSED:
+            raise VersionRefused(number, loaded.version.reason)
+
+    def _check(self, request: Any) -> None:
         _check_repository(request)
-        check_model(request.model_name)
-        number = _named(request)
-        if number is None:
-            expected = f"a parameter {_VERSION!r}: the last version is not let go of"
-            raise BadField("parameters", "VERSION_MISSING", f"expected {expected}")
-        unload = self._models.methods["UnloadVersion"].unary
-        assert unload is not None
-        await unload(models_pb2.UnloadVersionRequest(version=number), call)
-        return MESSAGES.RepositoryModelUnloadResponse()
+        if not self._control:
+            raise ControlOff
+
+    async def _ask(self, method: str, request: Message, call: Call, expected: type[T]) -> T:
+        """What ModelService answers, here or from the supervisor."""
+        handle = self._methods[method].unary
+        assert handle is not None
+        response = await handle(request, call)
+        if isinstance(response, bytes):
+            return expected.FromString(response)
+        assert isinstance(response, expected)
+        return response
+
+
+_LISTED = models_pb2.ListVersionsResponse
 
 
 def _check_repository(request: Any) -> None:
     if request.repository_name:
-        expected = "none: there is one repository"
-        raise BadField(
-            "repository_name",
-            "REPOSITORY_UNKNOWN",
-            f"expected {expected}, got {request.repository_name!r}",
-        )
+        raise words.repository()
 
 
-def _named(request: Any) -> int | None:
-    if _VERSION not in request.parameters:
-        return None
-    parameter = request.parameters[_VERSION]
-    told = parameter.string_param or str(parameter.int64_param)
-    if not (told.isascii() and told.isdigit() and int(told)):
-        expected = "a number from 1, as a string or an integer"
-        raise BadField(
-            f"parameters[{_VERSION!r}]", "VERSION_INVALID", f"expected {expected}, got {told!r}"
-        )
-    return int(told)
+def _number(request: Any, kind: str, allowed: tuple[str, ...]) -> int:
+    """The version that is meant; 0: none is named."""
+    model, _, version = request.model_name.partition("/")
+    if model != MODEL:
+        raise words.unknown_model(request.model_name)
+    for name, value in request.parameters.items():
+        if name == "version":
+            version = str(value.int64_param or value.string_param)
+        elif name not in allowed:
+            raise words.load_parameter(kind, name)
+    if not version:
+        return 0
+    if not (version.isascii() and version.isdigit() and 0 < len(version) < 10):
+        raise words.no_version(kind)
+    return int(version)

@@ -14,7 +14,7 @@ from digitserve.server.adapters.open_inference.json_tensors import (
     response_of,
     wants_binary,
 )
-from digitserve.server.adapters.open_inference.messages import MESSAGES
+from digitserve.server.adapters.open_inference.messages import message
 from digitserve.server.adapters.open_inference.openapi import document
 from digitserve.server.errors import BadField, DeadlinePassed, status_of
 from digitserve.server.services import Method, Service
@@ -127,9 +127,9 @@ class Rest:
             raise TooLong(f"expected at most {_MOST_JSON} bytes of JSON, got {length}")
         text, binary = body[:length], body[length:]
         named = _named(request)
-        message = request_of(text, binary, named["name"], named["version"])
+        asked = request_of(text, binary, named["name"], named["version"])
         overall, each = wants_binary(text)
-        said, tensors = response_of(await called.said("ModelInfer", message), overall, each)
+        said, tensors = response_of(await called.said("ModelInfer", asked), overall, each)
         if not tensors:
             return Response(said, media_type="application/json")
         return Response(
@@ -158,18 +158,20 @@ class _Called:
 
     async def asked(self, method: str, /, **fields: str) -> Any:
         """What a method says to a request of such fields."""
-        said = await self.said(method, getattr(MESSAGES, f"{method}Request")(**fields))
-        return getattr(MESSAGES, f"{method}Response").FromString(said)
+        said = await self.said(method, message(f"{method}Request")(**fields))
+        return message(f"{method}Response").FromString(said)
 
-    async def said(self, method: str, message: Any) -> bytes:
-        """The bytes of what a method says to a message."""
+    async def said(self, method: str, request: Any) -> bytes:
+        """The bytes of what a method says to a request."""
         try:
             caller = Caller(self._request.headers, peer_of(self._request.scope))
         except ValueError as error:
             raise BadField("grpc-timeout", "TIMEOUT_INVALID", str(error)) from error
-        handle = self._methods[method].unary
-        assert handle is not None
-        return serialized(await within(caller, handle(message.SerializeToString(), caller)))
+        called = self._methods[method]
+        assert called.unary is not None
+        # A handler that is watched takes bytes, others a message: what it takes makes it of bytes.
+        taken: Any = called.request.FromString(request.SerializeToString())
+        return serialized(await within(caller, called.unary(taken, caller)))
 
 
 def _named(request: Request) -> dict[str, str]:

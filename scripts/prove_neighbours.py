@@ -1,0 +1,30 @@
+"""`make prove-neighbours`: the promises to clients of other servers, each with its figure.
+
+`--short` takes less time over what a call costs; the promises are the same.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from neighbours_codes import wrong_inputs  # noqa: E402
+from neighbours_cost import model_infer  # noqa: E402
+from neighbours_triton import kserve, triton  # noqa: E402
+from proving import prove  # noqa: E402
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true")
+    short = parser.parse_args().short
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # A promise is a line here and a function that gives its figure, or raises Shortfall.
+    prove(
+        ("Triton's client reads MNIST as Predict does", triton),
+        ("KServe's client reads MNIST as Predict does", kserve),
+        ("wrong requests, Triton's codes", wrong_inputs),
+        ("what a ModelInfer costs", lambda: model_infer(short)),
+    )
