@@ -11,8 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from neighbours_browser import browser  # noqa: E402
 from neighbours_codes import wrong_inputs  # noqa: E402
 from neighbours_cost import model_infer  # noqa: E402
+from neighbours_rest import schemathesis  # noqa: E402
 from neighbours_triton import kserve, triton  # noqa: E402
 from proving import prove  # noqa: E402
 
@@ -27,4 +29,6 @@ if __name__ == "__main__":
         ("KServe's client reads MNIST as Predict does", kserve),
         ("wrong requests, Triton's codes", wrong_inputs),
         ("what a ModelInfer costs", lambda: model_infer(short)),
+        ("REST, by its OpenAPI document", lambda: schemathesis(short)),
+        ("a page in Chromium calls Predict over gRPC-Web", browser),
     )
