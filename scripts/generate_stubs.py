@@ -1,5 +1,8 @@
 """Writes the Python stubs of `protos/` beside the `.proto` files (or below a folder that is named).
 
+And, for each protocol that an adapter of the server speaks, the descriptor set of its `.proto`, in
+the same place.
+
 Runs in an environment of its own, with the pinned `grpcio-tools`: see `requirements/protos.in`
 and `make stubs`.
 """
@@ -11,7 +14,9 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-PROTOS = Path(__file__).resolve().parent.parent / "protos"
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+ADAPTERS = Path("digitserve/server/adapters")
 
 
 def googleapis() -> Path:
@@ -28,13 +33,39 @@ def arguments() -> list[str]:
         "protoc",
         f"-I{PROTOS}",
         f"-I{googleapis()}",
-        f"-I{resources('grpc_tools') / '_proto'}",
+        f"-I{well_known()}",
         *sorted(str(path) for path in PROTOS.glob("digitserve/v1/*.proto")),
     ]
 
 
-def main(out: Path = PROTOS) -> None:
-    """Generates messages, their types, and services into `out`."""
+def well_known() -> str:
+    """The folder that holds `google/protobuf/`."""
+    return str(resources("grpc_tools") / "_proto")
+
+
+def describe(out: Path) -> None:
+    """Generates the descriptor set of each adapter's `.proto`, with all that it imports."""
+    for proto in sorted((ROOT / "server" / ADAPTERS).glob("*/*.proto")):
+        folder = out / ADAPTERS / proto.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        status = protoc.main(
+            [
+                "protoc",
+                f"-I{proto.parent}",
+                f"-I{well_known()}",
+                "--include_imports",
+                f"--descriptor_set_out={folder / proto.stem}.binpb",
+                proto.name,
+            ]
+        )
+        if status:
+            raise SystemExit(status)
+
+
+def main(out: Path | None = None) -> None:
+    """Generates messages, their types, services and descriptor sets, into `out` or in place."""
+    describe(out or ROOT / "server")
+    out = out or PROTOS
     kinds = (f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python"))
     if status := protoc.main([*arguments(), *kinds]):
         raise SystemExit(status)

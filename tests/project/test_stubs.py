@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHECKED_IN = ROOT / "protos/digitserve/v1"
+ADAPTERS = "digitserve/server/adapters"
 PYTHON = ROOT / ".venv-protos/bin/python"
 
 
@@ -31,6 +32,16 @@ def test_stubs_are_regenerable(tmp_path: Path) -> None:
         tmp_path / "digitserve/v1", CHECKED_IN, sorted(made), shallow=False
     )
     assert (differ, errors) == ([], [])
+
+
+def test_descriptor_sets_are_regenerable(tmp_path: Path) -> None:
+    """What an adapter reads is what its .proto says."""
+    generate("generate_stubs.py", tmp_path)
+    protos = sorted((ROOT / "server" / ADAPTERS).glob("*/*.proto"))
+    assert protos
+    for proto in protos:
+        made = tmp_path / ADAPTERS / proto.parent.name / f"{proto.stem}.binpb"
+        assert made.read_bytes() == proto.with_suffix(".binpb").read_bytes(), proto.name
 
 
 def test_the_reference_is_current(tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ class Config:
         socket_mode: the file mode of Unix sockets, in octal: who may connect.
         reflection: whether the server tells its contract to who asks; off, that service is not
             there.
+        tensorflow_serving: whether TensorFlow Serving's callers are answered too, at the same
+            addresses: `PredictionService` and `ModelService/GetModelStatus`.  What it needs is not
+            read before the first of them comes.
         log_form: how the log is written: `console` lines, or `json`, one object a line.
         log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
             than the call it tells of.
@@ -157,6 +160,7 @@ class Config:
     plain_text: Annotated[bool, Switch(), Flag("--plain-text")] = False
     socket_mode: Annotated[str, FileMode()] = "0666"
     reflection: Annotated[bool, Switch()] = True
+    tensorflow_serving: Annotated[bool, Switch()] = True
     log_form: Annotated[str, OneOf("console", "json"), Flag("--log-form")] = "console"
     log_calls: Annotated[str, OneOf("none", "failures", "all"), Flag("--log-calls")] = "none"
     traces: Annotated[str | None, Words(), Flag("--traces")] = None

@@ -47,6 +47,14 @@ class BadField(DomainError):
 
 
 @dataclass
+class BadArgument(BadField):
+    """The same, in the words that a neighbour's callers know it by."""
+
+    def __str__(self) -> str:
+        return self.description
+
+
+@dataclass
 class UnknownModel(DomainError):
     """No such version or label."""
 
@@ -62,6 +70,27 @@ class UnknownModel(DomainError):
     def __str__(self) -> str:
         there = ", ".join(map(str, self.known)) or "none"
         return f"no {self.kind} {self.name!r} here; there is: {there}"
+
+
+@dataclass
+class NoSuchServable(UnknownModel):
+    """The same, in TensorFlow Serving's words."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass
+class NoSuchSignature(DomainError):
+    """The model has no such signature, in TensorFlow Serving's words."""
+
+    name: str
+    reason = "SIGNATURE_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f'Serving signature key "{self.name}" not found.'
 
 
 @dataclass
@@ -339,7 +368,10 @@ _Row: TypeAlias = tuple[int, *tuple[Callable[..., Message] | None, ...]]
 
 _TABLE: dict[type[DomainError], _Row] = {
     BadField: (code_pb2.INVALID_ARGUMENT, _bad_request),
+    BadArgument: (code_pb2.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (code_pb2.NOT_FOUND, _resource),
+    NoSuchServable: (code_pb2.NOT_FOUND, _resource),
+    NoSuchSignature: (code_pb2.FAILED_PRECONDITION, None),
     UnknownService: (code_pb2.NOT_FOUND, None),
     MethodUnknown: (code_pb2.UNIMPLEMENTED, None),
     CompressionUnknown: (code_pb2.UNIMPLEMENTED, None),

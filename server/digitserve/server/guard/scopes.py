@@ -27,6 +27,8 @@ _TABLE: Mapping[str, Mapping[str, Scope | None]] = {
         "ListVersions": Scope.PREDICT,
         _OTHERS: Scope.ADMIN,
     },
+    "tensorflow.serving.PredictionService": {_OTHERS: Scope.PREDICT},
+    "tensorflow.serving.ModelService": {"GetModelStatus": Scope.PREDICT},
     # Whoever balances the load has no credential.
     "grpc.health.v1.Health": {_OTHERS: None},
     # It tells what the .proto files tell; `reflection = false` leaves it out.

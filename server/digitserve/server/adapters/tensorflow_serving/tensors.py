@@ -1,0 +1,141 @@
+"""TensorProto <-> arrays: which tensors are images, and which tensors an answer is.
+
+    images         DT_UINT8 or DT_FLOAT [N,28,28], [N,28,28,1], [N,784]  ──▶  uint8[N,28,28]
+    probabilities  DT_FLOAT [N,10]  ◀─┐
+    digit          DT_INT64 [N]     ◀─┴─ an answer
+
+Elements are read as TensorFlow reads them: from `tensor_content` if there is any, else from the
+typed field, of which the last value stands for all that are missing, and 0 for all if there is
+none.  They are written to typed fields, as TensorFlow Serving does unless it is told otherwise:
+many callers read `float_val` and nothing else.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from digitserve.server.codec import PIXELS, SIDE, Images, decode_images
+from digitserve.server.engines import Answer
+from digitserve.server.errors import BadArgument, BadField
+from digitserve.v1 import digits_pb2
+
+# A message of the private pool: its type is not known before the first call.
+Tensor: TypeAlias = Any
+
+# As `tensorflow.DataType` numbers them.
+FLOAT, UINT8, INT64 = 1, 4, 9
+
+# What an image may look like behind the first dimension, which counts them.
+_SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (PIXELS,))
+_EXPECTED_SHAPE = "expected [N,28,28], [N,28,28,1] or [N,784]"
+
+
+class _Elements(NamedTuple):
+    """How the elements of a type are sent."""
+
+    name: str
+    numpy: "np.dtype[Any]"
+    encoding: int
+    field: str
+
+
+_TYPES: Final[Mapping[int, _Elements]] = {
+    UINT8: _Elements("DT_UINT8", np.dtype("u1"), digits_pb2.PIXEL_ENCODING_UINT8, "int_val"),
+    FLOAT: _Elements("DT_FLOAT", np.dtype("<f4"), digits_pb2.PIXEL_ENCODING_FLOAT32, "float_val"),
+}
+
+
+def images_of(tensor: Tensor, key: str, max_images: int) -> Images:
+    """Reads the images in a TensorProto.
+
+    Args:
+        tensor: the message.
+        key: what its request calls it, for what may be wrong with it.
+        max_images: how many there may be.
+
+    Returns:
+        uint8[N, 28, 28], 0 = paper, 255 = ink; read-only where it is a view of the message.
+
+    Raises:
+        BadField: naming the part of the tensor, what was expected and what came.
+    """
+    elements = _TYPES.get(tensor.dtype)
+    if elements is None:
+        raise _bad_type(tensor, key)
+    count = _count(tensor.tensor_shape, key, max_images)
+    content, field = tensor.tensor_content, "tensor_content"
+    if not content:
+        field = elements.field
+        content = _typed(getattr(tensor, field), count, elements, f"inputs[{key}].{field}")
+    expected = count * PIXELS * elements.numpy.itemsize
+    if len(content) != expected:
+        raise BadArgument(
+            f"inputs[{key}].{field}",
+            "PIXELS_LENGTH",
+            f"tensor parsing error: {key}: expected {expected} bytes of {elements.name} for "
+            f"{count} images of 28x28, got {len(content)}",
+        )
+    try:
+        return decode_images(content, count, elements.encoding, max_images)
+    except BadField as error:
+        error.field = f"inputs[{key}].{field}"
+        raise
+
+
+def write_probabilities(tensor: Tensor, answer: Answer) -> None:
+    """Writes the ten probabilities of each image."""
+    images, classes = answer.probabilities.shape
+    tensor.dtype = FLOAT
+    tensor.tensor_shape.dim.add(size=images)
+    tensor.tensor_shape.dim.add(size=classes)
+    tensor.float_val.extend(answer.probabilities.ravel().tolist())
+
+
+def write_digit(tensor: Tensor, answer: Answer) -> None:
+    """Writes each image's most probable digit."""
+    tensor.dtype = INT64
+    tensor.tensor_shape.dim.add(size=len(answer.probabilities))
+    tensor.int64_val.extend(answer.probabilities.argmax(axis=1).tolist())
+
+
+def _count(shape: Any, key: str, max_images: int) -> int:
+    """How many images a shape says there are."""
+    field = f"inputs[{key}].tensor_shape"
+    sizes = tuple(dim.size for dim in shape.dim)
+    if sizes[1:] not in _SHAPES or shape.unknown_rank:
+        came = "an unknown rank" if shape.unknown_rank else f"[{','.join(map(str, sizes))}]"
+        hint = "; one image is [1,28,28]" if sizes == (SIDE, SIDE) else ""
+        raise BadField(field, "SHAPE_UNKNOWN", f"{_EXPECTED_SHAPE}, got {came}{hint}")
+    if not 1 <= sizes[0] <= max_images:
+        raise BadField(
+            field, "TOO_MANY_IMAGES", f"expected 1 to {max_images} images, got {sizes[0]}"
+        )
+    count: int = sizes[0]
+    return count
+
+
+def _typed(values: Any, count: int, elements: _Elements, field: str) -> bytes:
+    """What `tensor_content` would be of the values in a typed field."""
+    came, wanted = len(values), count * PIXELS
+    try:
+        of_bytes = elements.numpy.itemsize == 1
+        content = bytes(values) if of_bytes else np.array(values, elements.numpy).tobytes()
+    except ValueError:
+        wrong = next(value for value in values if not 0 <= value <= 255)
+        raise BadField(
+            field, "PIXELS_OUT_OF_RANGE", f"expected values from 0 to 255, got {wrong}"
+        ) from None
+    if 0 < came < wanted:
+        return content + content[-elements.numpy.itemsize :] * (wanted - came)
+    return content or bytes(wanted * elements.numpy.itemsize)
+
+
+def _bad_type(tensor: Tensor, key: str) -> BadField:
+    known = type(tensor).DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_number
+    came = known[tensor.dtype].name if tensor.dtype in known else tensor.dtype
+    return BadField(
+        f"inputs[{key}].dtype",
+        "DTYPE_UNKNOWN",
+        f"expected DT_UINT8 (0 to 255) or DT_FLOAT (0.0 to 1.0), got {came}",
+    )
