@@ -47,14 +47,6 @@ class BadField(DomainError):
 
 
 @dataclass
-class BadArgument(BadField):
-    """The same, in the words that a neighbour's callers know it by."""
-
-    def __str__(self) -> str:
-        return self.description
-
-
-@dataclass
 class UnknownModel(DomainError):
     """No such version or label."""
 
@@ -73,24 +65,21 @@ class UnknownModel(DomainError):
 
 
 @dataclass
-class NoSuchServable(UnknownModel):
-    """The same, in TensorFlow Serving's words."""
+class BadForeignField(BadField):
+    """The same of a field of another protocol's message, in that protocol's own words."""
+
+    def __str__(self) -> str:
+        return self.description
+
+
+@dataclass
+class UnknownForeignModel(UnknownModel):
+    """No such model, in another protocol's own words."""
 
     words: str
 
     def __str__(self) -> str:
         return self.words
-
-
-@dataclass
-class NoSuchSignature(DomainError):
-    """The model has no such signature, in TensorFlow Serving's words."""
-
-    name: str
-    reason = "SIGNATURE_UNKNOWN"
-
-    def __str__(self) -> str:
-        return f'Serving signature key "{self.name}" not found.'
 
 
 @dataclass
@@ -178,6 +167,17 @@ class VersionRefused(DomainError):
 
     def __str__(self) -> str:
         return f"version {self.number} was refused: {self.why}"
+
+
+@dataclass
+class UnknownSignature(DomainError):
+    """The model has no such signature, in TensorFlow Serving's words."""
+
+    name: str
+    reason = "SIGNATURE_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f'Serving signature key "{self.name}" not found.'
 
 
 @dataclass
@@ -368,10 +368,9 @@ _Row: TypeAlias = tuple[int, *tuple[Callable[..., Message] | None, ...]]
 
 _TABLE: dict[type[DomainError], _Row] = {
     BadField: (code_pb2.INVALID_ARGUMENT, _bad_request),
-    BadArgument: (code_pb2.INVALID_ARGUMENT, _bad_request),
     UnknownModel: (code_pb2.NOT_FOUND, _resource),
-    NoSuchServable: (code_pb2.NOT_FOUND, _resource),
-    NoSuchSignature: (code_pb2.FAILED_PRECONDITION, None),
+    BadForeignField: (code_pb2.INVALID_ARGUMENT, _bad_request),
+    UnknownForeignModel: (code_pb2.NOT_FOUND, _resource),
     UnknownService: (code_pb2.NOT_FOUND, None),
     MethodUnknown: (code_pb2.UNIMPLEMENTED, None),
     CompressionUnknown: (code_pb2.UNIMPLEMENTED, None),
@@ -380,6 +379,7 @@ _TABLE: dict[type[DomainError], _Row] = {
     NoModelReady: (code_pb2.UNAVAILABLE, _retry),
     VersionLoading: (code_pb2.UNAVAILABLE, _retry),
     VersionRefused: (code_pb2.FAILED_PRECONDITION, _precondition),
+    UnknownSignature: (code_pb2.FAILED_PRECONDITION, None),
     VersionInUse: (code_pb2.FAILED_PRECONDITION, _precondition),
     NothingBefore: (code_pb2.FAILED_PRECONDITION, _precondition),
     PromotionLost: (code_pb2.ABORTED, None),

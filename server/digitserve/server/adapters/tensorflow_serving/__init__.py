@@ -1,7 +1,7 @@
 """TensorFlow Serving's API: its callers come as they are, and are answered by the same models.
 
-The `.proto` files beside this say what is read and written; `messages.binpb` is made of them.
-TensorFlow is not needed.
+Its messages are read from `tensorflow_serving.binpb`, which `make stubs` makes of the `.proto`
+beside it and what that imports (`imports/`).  TensorFlow is not needed.
 """
 
 from digitserve.server.adapters.tensorflow_serving.prediction import prediction_service

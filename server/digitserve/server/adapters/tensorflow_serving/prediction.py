@@ -9,10 +9,9 @@ from typing import Any
 
 from digitserve.server.adapters.tensorflow_serving import naming, tensors
 from digitserve.server.adapters.tensorflow_serving.messages import PROTOCOL
-from digitserve.server.adapters.tensorflow_serving.naming import MODEL
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
-from digitserve.server.errors import BadArgument
+from digitserve.server.errors import BadForeignField
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import Call, Method, Service
 from digitserve.server.services.predicting import Predicting
@@ -69,7 +68,7 @@ def prediction_service(
 
 
 def _say_who(response: Any, number: int) -> None:
-    response.model_spec.name = MODEL
+    response.model_spec.name = naming.MODEL
     response.model_spec.version.value = number
 
 
@@ -77,11 +76,11 @@ def _check_fields(fields: Any) -> None:
     """Refuses to tell of a model what is not known."""
     if not fields:
         why = "GetModelMetadataRequest must specify at least one metadata_field"
-        raise BadArgument("metadata_field", "METADATA_FIELD_MISSING", why)
+        raise BadForeignField("metadata_field", "METADATA_FIELD_MISSING", why)
     for name in fields:
         if name != _SIGNATURE_DEF:
             why = f"Metadata field {name} is not supported"
-            raise BadArgument("metadata_field", "METADATA_FIELD_UNKNOWN", why)
+            raise BadForeignField("metadata_field", "METADATA_FIELD_UNKNOWN", why)
 
 
 def _signatures() -> Any:

@@ -6,8 +6,6 @@ from google.rpc import code_pb2
 
 from digitserve.server.adapters.tensorflow_serving import naming
 from digitserve.server.adapters.tensorflow_serving.messages import PROTOCOL
-from digitserve.server.adapters.tensorflow_serving.naming import MODEL
-from digitserve.server.errors import NoSuchServable
 from digitserve.server.services import Call, Method, Service
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import State
@@ -19,15 +17,13 @@ _STATES = {State.LOADING: "LOADING", State.READY: "AVAILABLE", State.REFUSED: "E
 def model_service(registry: Registry) -> Service:
     """Makes the service.  It changes nothing: `ReloadConfig` is not there."""
 
-    async def get_model_status(request: Any, _: Call) -> Any:
+    async def get_model_status(request: Any, __: Call) -> Any:
         spec = naming.spec_of(request)
-        number, _label = naming.version_of(spec)
-        known = registry.known if spec.name == MODEL else {}
+        number, _ = naming.version_of(spec)
+        known = registry.known if spec.name == naming.MODEL else {}
         told = [entry for entry in known.values() if number in {None, entry.number}]
         if not told:
-            which = "any versions" if number is None else f"version {number}"
-            why = f"Could not find {which} of model {spec.name}"
-            raise NoSuchServable("version", str(number or ""), sorted(known), why)
+            raise naming.not_known(spec, registry.known)
         response = PROTOCOL.message("GetModelStatusResponse")()
         for entry in sorted(told, key=lambda entry: entry.number, reverse=True):
             status = response.model_version_status.add(

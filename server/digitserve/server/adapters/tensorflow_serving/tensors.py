@@ -17,7 +17,7 @@ import numpy as np
 
 from digitserve.server.codec import PIXELS, SIDE, Images, decode_images
 from digitserve.server.engines import Answer
-from digitserve.server.errors import BadArgument, BadField
+from digitserve.server.errors import BadField, BadForeignField
 from digitserve.v1 import digits_pb2
 
 # A message of the private pool: its type is not known before the first call.
@@ -28,21 +28,33 @@ FLOAT, UINT8, INT64 = 1, 4, 9
 
 # What an image may look like behind the first dimension, which counts them.
 _SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (PIXELS,))
+# Of more dimensions than this nobody needs to be told.
+_SHOWN = 8
 _EXPECTED_SHAPE = "expected [N,28,28], [N,28,28,1] or [N,784]"
 
 
 class _Elements(NamedTuple):
-    """How the elements of a type are sent."""
+    """How the elements of a type are sent.
+
+    Attributes:
+        name: of the type.
+        numpy: one of them in `tensor_content`.
+        encoding: what that is in digitserve.v1.
+        field: where they are else.
+        typed: one of them there.
+    """
 
     name: str
     numpy: "np.dtype[Any]"
     encoding: int
     field: str
+    typed: "np.dtype[Any]"
 
 
+_BYTE, _INT, _FLOAT = np.dtype("u1"), np.dtype("i4"), np.dtype("<f4")
 _TYPES: Final[Mapping[int, _Elements]] = {
-    UINT8: _Elements("DT_UINT8", np.dtype("u1"), digits_pb2.PIXEL_ENCODING_UINT8, "int_val"),
-    FLOAT: _Elements("DT_FLOAT", np.dtype("<f4"), digits_pb2.PIXEL_ENCODING_FLOAT32, "float_val"),
+    UINT8: _Elements("DT_UINT8", _BYTE, digits_pb2.PIXEL_ENCODING_UINT8, "int_val", _INT),
+    FLOAT: _Elements("DT_FLOAT", _FLOAT, digits_pb2.PIXEL_ENCODING_FLOAT32, "float_val", _FLOAT),
 }
 
 
@@ -70,7 +82,7 @@ def images_of(tensor: Tensor, key: str, max_images: int) -> Images:
         content = _typed(getattr(tensor, field), count, elements, f"inputs[{key}].{field}")
     expected = count * PIXELS * elements.numpy.itemsize
     if len(content) != expected:
-        raise BadArgument(
+        raise BadForeignField(
             f"inputs[{key}].{field}",
             "PIXELS_LENGTH",
             f"tensor parsing error: {key}: expected {expected} bytes of {elements.name} for "
@@ -104,7 +116,8 @@ def _count(shape: Any, key: str, max_images: int) -> int:
     field = f"inputs[{key}].tensor_shape"
     sizes = tuple(dim.size for dim in shape.dim)
     if sizes[1:] not in _SHAPES or shape.unknown_rank:
-        came = "an unknown rank" if shape.unknown_rank else f"[{','.join(map(str, sizes))}]"
+        told = ",".join(map(str, sizes[:_SHOWN])) + (",…" if len(sizes) > _SHOWN else "")
+        came = "an unknown rank" if shape.unknown_rank else f"[{told}]"
         hint = "; one image is [1,28,28]" if sizes == (SIDE, SIDE) else ""
         raise BadField(field, "SHAPE_UNKNOWN", f"{_EXPECTED_SHAPE}, got {came}{hint}")
     if not 1 <= sizes[0] <= max_images:
@@ -118,14 +131,18 @@ def _count(shape: Any, key: str, max_images: int) -> int:
 def _typed(values: Any, count: int, elements: _Elements, field: str) -> bytes:
     """What `tensor_content` would be of the values in a typed field."""
     came, wanted = len(values), count * PIXELS
-    try:
-        of_bytes = elements.numpy.itemsize == 1
-        content = bytes(values) if of_bytes else np.array(values, elements.numpy).tobytes()
-    except ValueError:
-        wrong = next(value for value in values if not 0 <= value <= 255)
-        raise BadField(
-            field, "PIXELS_OUT_OF_RANGE", f"expected values from 0 to 255, got {wrong}"
-        ) from None
+    array = np.array(values, elements.typed)  # protobuf 7 hands it over whole
+    if elements.typed != elements.numpy:
+        outside = (array < 0) | (array > 255)
+        if outside.any():
+            at = int(np.argmax(outside))
+            image, pixel = divmod(at, PIXELS)
+            raise BadField(
+                field,
+                "PIXELS_OUT_OF_RANGE",
+                f"expected values from 0 to 255, got {array[at]} (image {image}, pixel {pixel})",
+            )
+    content = array.astype(elements.numpy).tobytes()
     if 0 < came < wanted:
         return content + content[-elements.numpy.itemsize :] * (wanted - came)
     return content or bytes(wanted * elements.numpy.itemsize)
