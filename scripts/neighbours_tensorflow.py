@@ -6,12 +6,14 @@
 import hashlib
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 
@@ -19,15 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from digitserve.client import DigitClient  # noqa: E402
+from digitserve.server.versions.loading import BUNDLED  # noqa: E402
+from digitserve.v1 import digits_pb2, digits_pb2_grpc  # noqa: E402
 from mnist_here import test_set  # noqa: E402
 from proving import Shortfall, expect, prove  # noqa: E402
 from support.command import server_command  # noqa: E402
+from support.tensorflow_serving import Stub, predict_request  # noqa: E402
 
 _HOME = ROOT / ".venv-neighbours/tensorflow"
 _PINS = ROOT / "requirements/neighbours/tensorflow.txt"
 _CALLER = ROOT / "scripts/tensorflow_caller.py"
 _MESSAGES = ROOT / "server/digitserve/server/adapters/tensorflow_serving/tensorflow_serving.binpb"
 _IMAGES = 1000
+# Times the CPU of digitserve.v1's call: it has a tensor to read, and its answer is twice as long.
+_DEAREST = 1.5
 _MODEL = {
     "inputs": {"images": "uint8"},
     "outputs": {"digit": "int64", "probabilities": "float32"},
@@ -62,6 +69,32 @@ def tensorflow_serving_api() -> str:
     )
 
 
+def tensorflow_serving_cost(rounds: int = 7, calls: int = 2000) -> str:
+    """The server's CPU for a call of one image, to that of digitserve.v1's Predict."""
+    image = np.zeros((1, 28, 28), np.uint8)
+    spent: dict[str, list[float]] = {"digitserve.v1": [], "tensorflow.serving": []}
+    models = ("--models", str(BUNDLED / "1"))  # the lightest: the rest of a call shows
+    with server_command(*models) as server, grpc.insecure_channel(server.address) as channel:
+        theirs, ours = Stub(channel), digits_pb2_grpc.DigitServiceStub(channel)
+        asking: dict[str, tuple[Any, Any]] = {
+            "digitserve.v1": (ours.Predict, digits_pb2.PredictRequest(pixels=image.tobytes())),
+            "tensorflow.serving": (theirs.Predict, predict_request(image)),
+        }
+        for _ in range(rounds):
+            for name, (call, request) in asking.items():
+                call(request)
+                before = server.cpu_seconds()
+                for _ in range(calls):
+                    call(request)
+                spent[name].append((server.cpu_seconds() - before) / calls)
+    own_s, foreign_s = map(statistics.median, spent.values())
+    return expect(
+        foreign_s <= _DEAREST * own_s,
+        f"{foreign_s / own_s:.2f} times a call of digitserve.v1: {foreign_s * 1e6:.0f} against "
+        f"{own_s * 1e6:.0f} us of CPU",
+    )
+
+
 def _asked(address: str, images: npt.NDArray[np.uint8]) -> dict[str, Any]:
     """What the caller tells that it was answered."""
     with TemporaryDirectory() as folder:
@@ -92,4 +125,7 @@ def _python() -> Path:
 
 
 if __name__ == "__main__":
-    prove(("tensorflow-serving-api", tensorflow_serving_api))
+    prove(
+        ("tensorflow-serving-api reads MNIST", tensorflow_serving_api),
+        ("what a call costs", tensorflow_serving_cost),
+    )

@@ -1,12 +1,15 @@
 """A caller of TensorFlow Serving's API, without TensorFlow: the messages are the server's own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import numpy as np
 import numpy.typing as npt
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from digitserve.server.adapters.tensorflow_serving.messages import PROTOCOL
 from digitserve.server.adapters.tensorflow_serving.tensors import FLOAT, UINT8
@@ -14,6 +17,8 @@ from support.serving import Serving
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"
+
+NOISE = np.random.default_rng(7).integers(0, 256, (5, 28, 28), np.uint8)
 
 # How pixels may be sent: the type of a tensor, and where its elements are.
 WAYS = (
@@ -82,3 +87,16 @@ def put(
 def predict_request(images: npt.NDArray[np.uint8], *how: Any, **spec: Any) -> Any:
     """A PredictRequest of these images."""
     return put(request_of("Predict", **spec), images, *how)
+
+
+def refused(call: Callable[..., Any], request: Any, **more: Any) -> tuple[Any, str, str, str]:
+    """Code, reason, message and field of a call that is refused."""
+    with pytest.raises(grpc.RpcError) as raised:
+        call(request, **more)
+    status = rpc_status.from_call(raised.value)
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(bad)
+    field = bad.field_violations[0].field if bad.field_violations else ""
+    return raised.value.code(), info.reason, status.message, field

@@ -6,7 +6,7 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from digitserve.server.admission import Admission
@@ -15,7 +15,6 @@ from digitserve.server.extras import MissingExtra
 from digitserve.server.guard.tls import tls_of
 from digitserve.server.observe.calls import observed
 from digitserve.server.observe.family import Snapshot
-from digitserve.server.observe.observer import Observer
 from digitserve.server.observe.observing import observer_of
 from digitserve.server.observe.standing import of_process, of_registry, of_server
 from digitserve.server.services import Service
@@ -95,18 +94,16 @@ class Server:
         self._drain = Drain()
         self.admission = Admission(config.max_queue_images, config.max_wait_s)
         models = model_service(config, self.registry, self.watch)
-        services = [
+        services = (
             digit_service(config, self.registry, self._drain, self.admission, self.observer),
             led.relayed(models) if led else models,
-        ]
-        # Adapters' contracts are not in the pool that reflection tells of.
-        told = [service.name for service in services]
-        services += _adapters(config, self.registry, self.admission, self.observer)
-        self._health = Health([service.name for service in services])
+        )
+        names, adapters = [service.name for service in services], self._adapters()
+        self._health = Health([*names, *(adapter.name for adapter in adapters)])
         self.registry.on_stable = self._health.model
-        neighbours = [self._health.service]
-        if config.reflection:
-            neighbours.append(reflection_service([*told, self._health.service.name]))
+        neighbours = [self._health.service, *adapters]
+        if config.reflection:  # which cannot tell of adapters: their messages are not in its pool
+            neighbours.append(reflection_service([*names, self._health.service.name]))
         accounts = led.accounts if led else None
         self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
         self._server = Http2Server(
@@ -188,6 +185,19 @@ class Server:
         """The open streams."""
         return self._drain.streams
 
+    def _adapters(self) -> list[Service]:
+        """The protocols of other servers; what nobody wants is not even read."""
+        adapters = list[Service]()
+        if self._config.tensorflow_serving:
+            from digitserve.server.adapters.tensorflow_serving.service import (  # noqa: PLC0415
+                tensorflow_serving_services,
+            )
+
+            adapters += tensorflow_serving_services(
+                self._config, self.registry, self.admission, self.observer
+            )
+        return adapters
+
     def _gather(self) -> Callable[[], list[tuple[None, Snapshot]]]:
         """Takes snapshots for another thread: in one of them all figures are of one moment."""
         loop = asyncio.get_running_loop()
@@ -216,17 +226,6 @@ class Server:
         if self.observer is not None:
             await asyncio.to_thread(self.observer.close)
         self.registry.close()
-
-
-def _adapters(
-    config: Config, registry: Registry, admission: Admission, observer: Observer | None
-) -> Iterator[Service]:
-    """Other servers' protocols, as far as they are wanted: who wants none reads none."""
-    if config.tensorflow_serving:
-        from digitserve.server.adapters import tensorflow_serving  # noqa: PLC0415
-
-        yield tensorflow_serving.prediction_service(config, registry, admission, observer)
-        yield tensorflow_serving.model_service(registry)
 
 
 def _behind_guard(

@@ -74,26 +74,26 @@ class Pen:
 
 def predict_response(records: bytes, version: int) -> bytes:
     """A PredictResponse."""
-    return records + b"\x10" + _varint(version)
+    return records + b"\x10" + varint(version)
 
 
 def outcome(records: bytes, version: int, wait_us: int, model_us: int) -> bytes:
     """What a StreamPredictResponse says of a frame that was classified."""
     predicted = predict_response(records, version)
     return b"\x1a%b%b\x38%b\x40%b" % (
-        _varint(len(predicted)),
+        varint(len(predicted)),
         predicted,
-        _varint(wait_us),
-        _varint(model_us),
+        varint(wait_us),
+        varint(model_us),
     )
 
 
 def stream_response(sequence: int, frame_id: str, outcome: bytes) -> bytes:
     """A StreamPredictResponse; `outcome` may as well be one that protobuf wrote."""
     if not frame_id:
-        return b"\x08" + _varint(sequence) + outcome
+        return b"\x08" + varint(sequence) + outcome
     name = frame_id.encode()
-    return b"\x08%b\x12%b%b%b" % (_varint(sequence), _varint(len(name)), name, outcome)
+    return b"\x08%b\x12%b%b%b" % (varint(sequence), varint(len(name)), name, outcome)
 
 
 def _one(row: bytes, rejection: float | None, *, brief: bool) -> bytes:
@@ -139,7 +139,8 @@ class _Sheet:
         return self._records.tobytes()
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number that is not negative, as protobuf writes it."""
     if value < 128:
         return _BYTE[value]
     if value < 16384:

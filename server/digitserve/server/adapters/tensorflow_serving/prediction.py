@@ -7,7 +7,7 @@ The versions of the server are those of one model, `digits`, with one signature.
 
 from typing import Any
 
-from digitserve.server.adapters.tensorflow_serving import naming, tensors
+from digitserve.server.adapters.tensorflow_serving import answers, naming, tensors
 from digitserve.server.adapters.tensorflow_serving.messages import PROTOCOL
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
@@ -19,10 +19,7 @@ from digitserve.server.services.routing import Routing
 from digitserve.server.versions.registry import Registry
 
 _INPUT = "images"
-_OUTPUTS = {"digit": tensors.write_digit, "probabilities": tensors.write_probabilities}
 _SIGNATURE_DEF = "signature_def"
-# What a graph would call them.
-_FETCH = "StatefulPartitionedCall:{}"
 
 
 def prediction_service(
@@ -32,27 +29,23 @@ def prediction_service(
     routing = Routing(registry)
     predicting = Predicting(admission, observer)
 
-    async def predict(request: Any, call: Call) -> Any:
+    async def predict(request: Any, call: Call) -> bytes:
         spec = naming.spec_of(request)
         version = naming.answering(spec, routing, call)
         naming.check_signature(spec)
         naming.check_inputs(request.inputs, _INPUT)
         images = tensors.images_of(request.inputs[_INPUT], _INPUT, config.max_images)
-        wanted = naming.outputs_of(request.output_filter, _OUTPUTS)
+        wanted = naming.outputs_of(request.output_filter, answers.OUTPUTS)
         turn = await predicting.predict(images, version, call)
-        response = PROTOCOL.message("PredictResponse")()
-        _say_who(response, version.number)
-        response.model_spec.signature_name = naming.SIGNATURE
-        for name in wanted:
-            _OUTPUTS[name](response.outputs[name], turn.answer)
-        return response
+        return answers.written(turn.answer, version.number, wanted)
 
     async def get_model_metadata(request: Any, call: Call) -> Any:
         spec = naming.spec_of(request)
         _check_fields(request.metadata_field)
         version = naming.answering(spec, routing, call)
         response = PROTOCOL.message("GetModelMetadataResponse")()
-        _say_who(response, version.number)
+        response.model_spec.name = naming.MODEL
+        response.model_spec.version.value = version.number
         response.metadata[_SIGNATURE_DEF].Pack(_signatures())
         return response
 
@@ -65,11 +58,6 @@ def prediction_service(
             ),
         },
     )
-
-
-def _say_who(response: Any, number: int) -> None:
-    response.model_spec.name = naming.MODEL
-    response.model_spec.version.value = number
 
 
 def _check_fields(fields: Any) -> None:
@@ -88,13 +76,15 @@ def _signatures() -> Any:
     signatures = PROTOCOL.message("SignatureDefMap")()
     signature = signatures.signature_def[naming.SIGNATURE]
     signature.method_name = "tensorflow/serving/predict"
-    told = (
-        (signature.inputs[_INPUT], naming.FEED.format(_INPUT), tensors.UINT8, (-1, 28, 28)),
-        (signature.outputs["probabilities"], _FETCH.format(1), tensors.FLOAT, (-1, 10)),
-        (signature.outputs["digit"], _FETCH.format(0), tensors.INT64, (-1,)),
-    )
-    for info, name, dtype, sizes in told:
-        info.name, info.dtype = name, dtype
-        for size in sizes:
-            info.tensor_shape.dim.add(size=size)
+    _describe(signature.inputs[_INPUT], naming.FEED.format(_INPUT), tensors.UINT8, (28, 28))
+    for at, (name, output) in enumerate(answers.OUTPUTS.items()):
+        fetch = f"StatefulPartitionedCall:{at}"  # as a graph would call it
+        _describe(signature.outputs[name], fetch, output.dtype, output.sizes)
     return signatures
+
+
+def _describe(info: Any, name: str, dtype: int, sizes: tuple[int, ...]) -> None:
+    """Fills a `TensorInfo`, for any number of images."""
+    info.name, info.dtype = name, dtype
+    for size in (-1, *sizes):
+        info.tensor_shape.dim.add(size=size)

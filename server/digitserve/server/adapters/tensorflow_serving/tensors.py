@@ -1,13 +1,10 @@
-"""TensorProto <-> arrays: which tensors are images, and which tensors an answer is.
+"""TensorProto -> arrays: which tensors are images.
 
-    images         DT_UINT8 or DT_FLOAT [N,28,28], [N,28,28,1], [N,784]  ──▶  uint8[N,28,28]
-    probabilities  DT_FLOAT [N,10]  ◀─┐
-    digit          DT_INT64 [N]     ◀─┴─ an answer
+    DT_UINT8 or DT_FLOAT [N,28,28], [N,28,28,1] or [N,784]  ──▶  uint8[N,28,28]
 
 Elements are read as TensorFlow reads them: from `tensor_content` if there is any, else from the
 typed field, of which the last value stands for all that are missing, and 0 for all if there is
-none.  They are written to typed fields, as TensorFlow Serving does unless it is told otherwise:
-many callers read `float_val` and nothing else.
+none.  More values than there is room for TensorFlow leaves out; here they are refused.
 """
 
 from collections.abc import Mapping
@@ -16,7 +13,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from digitserve.server.codec import PIXELS, SIDE, Images, decode_images
-from digitserve.server.engines import Answer
 from digitserve.server.errors import BadField, BadForeignField
 from digitserve.v1 import digits_pb2
 
@@ -95,26 +91,10 @@ def images_of(tensor: Tensor, key: str, max_images: int) -> Images:
         raise
 
 
-def write_probabilities(tensor: Tensor, answer: Answer) -> None:
-    """Writes the ten probabilities of each image."""
-    images, classes = answer.probabilities.shape
-    tensor.dtype = FLOAT
-    tensor.tensor_shape.dim.add(size=images)
-    tensor.tensor_shape.dim.add(size=classes)
-    tensor.float_val.extend(answer.probabilities.ravel().tolist())
-
-
-def write_digit(tensor: Tensor, answer: Answer) -> None:
-    """Writes each image's most probable digit."""
-    tensor.dtype = INT64
-    tensor.tensor_shape.dim.add(size=len(answer.probabilities))
-    tensor.int64_val.extend(answer.probabilities.argmax(axis=1).tolist())
-
-
 def _count(shape: Any, key: str, max_images: int) -> int:
     """How many images a shape says there are."""
     field = f"inputs[{key}].tensor_shape"
-    sizes = tuple(dim.size for dim in shape.dim)
+    sizes = tuple([dim.size for dim in shape.dim])  # half of what a generator takes
     if sizes[1:] not in _SHAPES or shape.unknown_rank:
         told = ",".join(map(str, sizes[:_SHOWN])) + (",…" if len(sizes) > _SHOWN else "")
         came = "an unknown rank" if shape.unknown_rank else f"[{told}]"
