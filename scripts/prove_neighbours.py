@@ -15,6 +15,7 @@ from neighbours_browser import browser  # noqa: E402
 from neighbours_codes import wrong_inputs  # noqa: E402
 from neighbours_cost import model_infer  # noqa: E402
 from neighbours_rest import schemathesis  # noqa: E402
+from neighbours_tensorflow import tensorflow_serving_api, tensorflow_serving_cost  # noqa: E402
 from neighbours_triton import kserve, triton  # noqa: E402
 from proving import prove  # noqa: E402
 
@@ -27,8 +28,10 @@ if __name__ == "__main__":
     prove(
         ("Triton's client reads MNIST as Predict does", triton),
         ("KServe's client reads MNIST as Predict does", kserve),
+        ("TensorFlow Serving's stubs read MNIST as Predict does", tensorflow_serving_api),
         ("wrong requests, Triton's codes", wrong_inputs),
         ("what a ModelInfer costs", lambda: model_infer(short)),
+        ("what a call by TensorFlow Serving's API costs", tensorflow_serving_cost),
         ("REST, by its OpenAPI document", lambda: schemathesis(short)),
         ("a page in Chromium calls Predict over gRPC-Web", browser),
     )

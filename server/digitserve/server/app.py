@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from digitserve.server.adapters.wanted import adapters_of
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.extras import MissingExtra
@@ -102,11 +103,20 @@ class Server:
             digit_service(config, self.registry, self._drain, self.admission, self.observer),
             models,
         )
+        adapters = adapters_of(
+            config,
+            self.registry,
+            self._drain,
+            self.admission,
+            observer=self.observer,
+            models=models,
+            ready=lambda: self._health.ready,
+        )
         names = [service.name for service in services]
-        self._health = Health(names)
+        self._health = Health([*names, *(adapter.name for adapter in adapters)])
         self.registry.on_stable = self._health.model
-        neighbours = [self._health.service, *self._adapters(models)]
-        if config.reflection:
+        neighbours = [self._health.service, *adapters]
+        if config.reflection:  # which cannot tell of adapters: their messages are not in its pool
             neighbours.append(reflection_service([*names, self._health.service.name]))
         accounts = led.accounts if led else None
         self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
@@ -194,27 +204,6 @@ class Server:
     def streams(self) -> Collection[Stream]:
         """The open streams."""
         return self._drain.streams
-
-    def _adapters(self, models: Service) -> list[Service]:
-        """The protocols of other servers; what nobody wants is not even read."""
-        adapters = []
-        if self._config.open_inference:
-            from digitserve.server.adapters.open_inference.service import (  # noqa: PLC0415
-                open_inference_service,
-            )
-
-            adapters.append(
-                open_inference_service(
-                    self._config,
-                    self.registry,
-                    self._drain,
-                    self.admission,
-                    observer=self.observer,
-                    models=models,
-                    ready=lambda: self._health.ready,
-                )
-            )
-        return adapters
 
     def _gather(self) -> Callable[[], list[tuple[None, Snapshot]]]:
         """Takes snapshots for another thread: in one of them all figures are of one moment."""

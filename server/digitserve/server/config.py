@@ -119,6 +119,9 @@ class Config:
             there.
         open_inference: whether clients of the Open Inference Protocol (Triton's, KServe's) may ask
             as well, on the same port.  On, because it costs nothing until one does.
+        tensorflow_serving: whether TensorFlow Serving's callers are answered too, at the same
+            addresses: `PredictionService` and `ModelService/GetModelStatus`.  What it needs is not
+            read before the first of them comes.
         log_form: how the log is written: `console` lines, or `json`, one object a line.
         log_calls: which calls are a line in it: `none`, `failures` or `all`.  A line costs more
             than the call it tells of.
@@ -167,6 +170,7 @@ class Config:
     socket_mode: Annotated[str, FileMode()] = "0666"
     reflection: Annotated[bool, Switch()] = True
     open_inference: Annotated[bool, Switch()] = True
+    tensorflow_serving: Annotated[bool, Switch()] = True
     log_form: Annotated[str, OneOf("console", "json"), Flag("--log-form")] = "console"
     log_calls: Annotated[str, OneOf("none", "failures", "all"), Flag("--log-calls")] = "none"
     traces: Annotated[str | None, Words(), Flag("--traces")] = None

@@ -181,6 +181,17 @@ class VersionRefused(DomainError):
 
 
 @dataclass
+class UnknownSignature(DomainError):
+    """The model has no such signature, in TensorFlow Serving's words."""
+
+    name: str
+    reason = "SIGNATURE_UNKNOWN"
+
+    def __str__(self) -> str:
+        return f'Serving signature key "{self.name}" not found.'
+
+
+@dataclass
 class VersionInUse(DomainError):
     """The version bears a label, and cannot be unloaded."""
 
@@ -380,6 +391,7 @@ _TABLE: dict[type[DomainError], _Row] = {
     NoModelReady: (code_pb2.UNAVAILABLE, _retry),
     VersionLoading: (code_pb2.UNAVAILABLE, _retry),
     VersionRefused: (code_pb2.FAILED_PRECONDITION, _precondition),
+    UnknownSignature: (code_pb2.FAILED_PRECONDITION, None),
     VersionInUse: (code_pb2.FAILED_PRECONDITION, _precondition),
     NothingBefore: (code_pb2.FAILED_PRECONDITION, _precondition),
     PromotionLost: (code_pb2.ABORTED, None),

@@ -35,6 +35,8 @@ _TABLE: Mapping[str, Mapping[str, Scope | None]] = {
         "RepositoryModelUnload": Scope.ADMIN,
         _OTHERS: Scope.PREDICT,
     },
+    "tensorflow.serving.PredictionService": {_OTHERS: Scope.PREDICT},
+    "tensorflow.serving.ModelService": {"GetModelStatus": Scope.PREDICT},
     # Whoever balances the load has no credential.
     "grpc.health.v1.Health": {_OTHERS: None},
     # It tells what the .proto files tell; `reflection = false` leaves it out.
