@@ -1,4 +1,4 @@
-"""The digits as a hand draws them: for each its strokes, as points of a unit square from the left top."""
+"""The digits as a hand draws them: the strokes of each, in a unit square, from the left top."""
 
 import math
 
@@ -6,18 +6,19 @@ Point = tuple[float, float]
 Stroke = list[Point]
 
 
-def arc(x: float, y: float, wide: float, high: float, start: float, end: float) -> Stroke:
+def arc(middle: Point, radii: Point, start: float, end: float) -> Stroke:
     """A part of an ellipse, in degrees clockwise from the right."""
-    steps = 16
+    (x, y), (wide, high) = middle, radii
+    steps = 32
     angles = [math.radians(start + (end - start) * at / steps) for at in range(steps + 1)]
     return [(x + wide * math.cos(angle), y + high * math.sin(angle)) for angle in angles]
 
 
 STROKES: dict[int, list[Stroke]] = {
-    0: [arc(0.5, 0.5, 0.19, 0.28, -90, 270)],
+    0: [arc((0.5, 0.5), (0.19, 0.28), -90, 270)],
     1: [[(0.5, 0.22), (0.5, 0.78)]],
-    2: [[*arc(0.48, 0.38, 0.17, 0.16, -170, 40), (0.34, 0.76), (0.7, 0.75)]],
-    3: [[*arc(0.47, 0.36, 0.17, 0.14, -150, 90), *arc(0.47, 0.64, 0.19, 0.15, -90, 150)]],
+    2: [[*arc((0.48, 0.38), (0.17, 0.16), -170, 40), (0.34, 0.76), (0.7, 0.75)]],
+    3: [[*arc((0.47, 0.36), (0.17, 0.14), -150, 90), *arc((0.47, 0.64), (0.19, 0.15), -90, 150)]],
     4: [
         [(0.4, 0.22), (0.33, 0.52), (0.68, 0.5)],
         [(0.62, 0.26), (0.58, 0.8)],
@@ -27,16 +28,16 @@ STROKES: dict[int, list[Stroke]] = {
             (0.66, 0.23),
             (0.4, 0.24),
             (0.37, 0.46),
-            *arc(0.47, 0.61, 0.19, 0.16, -110, 140),
+            *arc((0.47, 0.61), (0.19, 0.16), -110, 140),
         ]
     ],
-    6: [[(0.58, 0.2), (0.42, 0.4), *arc(0.5, 0.63, 0.15, 0.15, 180, -180)]],
+    6: [[(0.58, 0.2), (0.42, 0.4), *arc((0.5, 0.63), (0.15, 0.15), 180, -180)]],
     7: [[(0.32, 0.25), (0.68, 0.25), (0.46, 0.8)]],
     8: [
         [
-            *arc(0.5, 0.36, 0.14, 0.13, 90, -270),
-            *arc(0.5, 0.64, 0.17, 0.15, -90, 270),
+            *arc((0.5, 0.36), (0.14, 0.13), 90, -270),
+            *arc((0.5, 0.64), (0.17, 0.15), -90, 270),
         ]
     ],
-    9: [[*arc(0.49, 0.38, 0.15, 0.15, 0, -360), (0.62, 0.55), (0.58, 0.8)]],
+    9: [[*arc((0.49, 0.38), (0.15, 0.15), 0, -360), (0.62, 0.55), (0.58, 0.8)]],
 }

@@ -11,22 +11,17 @@ from digitserve.client.cli.asking import access_of, server_options
 _MISSING = "the playground needs more than is installed: pip install 'digitserve[playground]'"
 
 
-class _Listen(click.ParamType):
-    name = "host:port"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or int(port) > 65_535:
-            self.fail(f"expected HOST:PORT, got {value!r}", param, ctx)
-        return host.strip("[]"), int(port)
+def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.BadParameter(f"expected HOST:PORT, got {value!r}")
+    return host.strip("[]"), int(port)
 
 
 @click.command(epilog=exits.HELP)
 @click.option(
     "--listen",
-    type=_Listen(),
+    callback=_place,
     default="127.0.0.1:8050",
     show_default=True,
     metavar="HOST:PORT",

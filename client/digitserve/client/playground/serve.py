@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import click
 import uvicorn
@@ -36,15 +37,11 @@ def serve(host: str, port: int, connect: Callable[[], AsyncDigitClient], address
         name = f"[{host}]" if ":" in host else host
         click.echo(f"playground on http://{name}:{listening.getsockname()[1]} for {address}")
         server = make_server(connect, address, host)
-        try:
+        with suppress(KeyboardInterrupt):  # uvicorn raises it when all is closed in good order
             server.run([listening])
-        except KeyboardInterrupt:
-            pass  # uvicorn has ended in good order
 
 
-def make_server(
-    connect: Callable[[], AsyncDigitClient], address: str, host: str
-) -> uvicorn.Server:
+def make_server(connect: Callable[[], AsyncDigitClient], address: str, host: str) -> uvicorn.Server:
     """Makes the web server, with a bound to everything."""
     return uvicorn.Server(
         uvicorn.Config(

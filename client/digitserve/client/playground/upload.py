@@ -1,4 +1,4 @@
-"""Files that are dropped on the page: any picture, IDX, .npy, .npz -> what the server reads in them.
+"""Files that are dropped on the page: pictures, IDX, .npy, .npz -> what the server reads in them.
 
 The body of the request is the file.  The answer is a line of JSON for each hundred images, as they
 are read, and a last one: labels and whether there was more, or what is wrong with the file.
@@ -94,7 +94,9 @@ async def _lines(client: AsyncDigitClient, file: Path, name: str) -> AsyncIterat
         labels = await asyncio.to_thread(labels_of, file, count)
         yield _line(labels=labels, alone=False, count=count, more=more)
     except ImageFileError as error:
-        yield _line(error=f"{name}: {error.came}" + (error.expected and f"; expected {error.expected}"))
+        yield _line(
+            error=f"{name}: {error.came}" + (error.expected and f"; expected {error.expected}")
+        )
     except DigitServeError as error:
         yield _line(error=f"{name}: {error}")
 

@@ -20,6 +20,7 @@ _EVERY = 0.5
 _TIMEOUT = 2.0
 _LATELY = 5.0  # seconds over which a rate is told
 _REMEMBERED = 500
+_UNKNOWN: State = {"versions": [], "server_rate": None}
 
 
 class Watch:
@@ -31,9 +32,9 @@ class Watch:
         self._browsers = 0
         self._looked_at = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._state: State = {"health": "UNKNOWN", "message": "", "versions": []}
         self._images: deque[tuple[float, int]] = deque()  # instant, the server's count
         self._answers: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)  # instant, seconds
+        self._state: State | None = None  # nobody has asked yet
 
     @contextmanager
     def browser(self) -> Iterator[None]:
@@ -55,10 +56,11 @@ class Watch:
         """The present state, and each one that differs from the one before it."""
         told: State | None = None
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._state != told)
+            if self._state is not None and self._state != told:
                 told = self._state
-            yield told
+                yield told
+            async with self._changed:
+                await self._changed.wait()
 
     async def run(self) -> None:
         """Asks for ever."""
@@ -75,10 +77,10 @@ class Watch:
             health = (await self._client.health(timeout=_TIMEOUT)).name
             versions = await self._client.models.list(timeout=_TIMEOUT)
         except Unimplemented:
-            return {"health": "SERVING", "message": "tells nothing of its versions", "versions": []}
+            return _UNKNOWN | {"health": "SERVING", "message": "tells nothing of its versions"}
         except DigitServeError as error:
             self._images.clear()
-            return {"health": "AWAY", "message": str(error), "versions": []}
+            return _UNKNOWN | {"health": "AWAY", "message": str(error)}
         rate = self._rate(sum(each.images for each in versions))
         listed = [_version(each) for each in versions]
         return {"health": health, "message": "", "versions": listed, "server_rate": rate}

@@ -10,23 +10,23 @@ export class Bars {
   show(probabilities) {
     const best = probabilities.indexOf(Math.max(...probabilities));
     this.#rows.forEach(({ item, fill, share }, digit) => {
-      fill.style.transform = `scaleX(${probabilities[digit]})`;
-      share.textContent = percent(probabilities[digit]);
+      fill.style.setProperty("--share", probabilities[digit]); // its scale
+      share.textContent = percent(probabilities[digit], 0);
       item.classList.toggle("best", digit === best);
     });
   }
 
   clear() {
     for (const { item, fill, share } of this.#rows) {
-      fill.style.transform = "scaleX(0)";
+      fill.style.setProperty("--share", 0);
       share.textContent = "";
       item.classList.remove("best");
     }
   }
 }
 
-export function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+export function percent(share, places = 1) {
+  return `${(100 * share).toFixed(places)}\u00a0%`;
 }
 
 function row(list, digit) {
@@ -39,6 +39,7 @@ function row(list, digit) {
   track.className = "track";
   fill.className = "fill";
   share.className = "share";
+  name.className = "name";
   track.append(fill);
   item.append(name, track, share);
   list.append(item);

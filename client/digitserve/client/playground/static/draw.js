@@ -15,7 +15,7 @@ export class Draw {
   #get;
   #pad;
   #waiting = null; // the instant of the newest change that was not sent
-  #newest = 0; // the frame that was sent last
+  #cleared = 0; // the last frame before the pad was cleared
   #history = [];
   #said = null;
   #reading = 0;
@@ -58,7 +58,7 @@ export class Draw {
     });
     this.#socket.addEventListener("answer", ({ detail }) => this.#answer(detail));
     this.#socket.addEventListener("blank", ({ detail }) => {
-      if (detail.said.frame === this.#newest) this.#showBlank();
+      if (detail.said.frame > this.#cleared) this.#showBlank();
     });
   }
 
@@ -66,7 +66,7 @@ export class Draw {
     this.#get("pad-hint").hidden = !this.#pad.isBlank;
     if (this.#pad.isBlank) {
       this.#waiting = null;
-      this.#newest = -1; // no answer on its way is shown
+      this.#cleared = this.#socket.last; // what is on its way is not shown
       this.#showBlank();
       return;
     }
@@ -77,7 +77,7 @@ export class Draw {
     this.#waiting = null;
     const { side, grey } = this.#pad.grey();
     const about = { event: time, sent: performance.now() };
-    this.#newest = this.#socket.send(DRAWING, this.#flags(), side, side, grey, about);
+    this.#socket.send(DRAWING, this.#flags(), side, side, grey, about);
   }
 
   #flags() {
@@ -87,7 +87,7 @@ export class Draw {
   }
 
   #answer({ said, about, received }) {
-    if (this.#newest === -1) return;
+    if (said.frame <= this.#cleared) return;
     this.#said = said;
     this.#history.push(said);
     if (this.#history.length > HISTORY) this.#history.shift();

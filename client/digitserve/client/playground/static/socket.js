@@ -7,7 +7,8 @@ import { message, VERSION } from "./wire.js";
 
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 5000;
-const IN_FLIGHT = 3;
+// Unanswered messages.  Of pictures that take long one is looked at and one waits.
+const IN_FLIGHT = 2;
 const SETTLING = new Set(["answer", "picture", "blank", "skipped", "failed"]);
 
 export class Socket extends EventTarget {
@@ -24,6 +25,11 @@ export class Socket extends EventTarget {
 
   get free() {
     return this.#socket?.readyState === WebSocket.OPEN && this.#open.size < IN_FLIGHT;
+  }
+
+  /** The number of the frame that was sent last. */
+  get last() {
+    return this.#frame;
   }
 
   /** Sends a picture; `about` comes back with its answer. */

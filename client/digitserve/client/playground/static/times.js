@@ -5,7 +5,7 @@ const PARTS = {
   way: "WebSocket",
   bridge: "bridge",
   server: "server",
-  paint: "to the screen",
+  paint: "to screen",
 };
 const REMEMBERED = 60;
 
@@ -42,7 +42,7 @@ export class Times {
     this.model = document.createElement("dd");
     const row = document.createElement("div");
     const term = document.createElement("dt");
-    term.textContent = "of it the model";
+    term.textContent = "model alone";
     row.className = "model";
     this.model.textContent = "–";
     row.append(term, this.model);

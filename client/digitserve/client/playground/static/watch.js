@@ -46,7 +46,7 @@ export class Watch {
     get("health-text").textContent = HEALTH[state.health] ?? state.health;
     get("health").title = `${state.address} ${state.message}`;
     const stable = state.versions.find((each) => each.labels.includes("stable"));
-    get("watch-version").textContent = stable ? `version ${stable.version}${accuracy(stable)}` : "–";
+    get("watch-version").textContent = stable ? `${stable.version}${accuracy(stable)}` : "–";
     get("watch-labels").textContent = labelsOf(state) || "–";
     get("watch-server-rate").textContent = rate(state.server_rate, "images/s");
     get("watch-rate").textContent = rate(state.rate, "answers/s");
@@ -98,5 +98,5 @@ function accuracy(version) {
 }
 
 function rate(value, unit) {
-  return value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+  return value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
