@@ -15,7 +15,7 @@ export class Matrix {
     this.#get("upload-matrix-card").hidden = !labelled.length;
     const counts = DIGITS.map(() => DIGITS.map(() => 0));
     for (const item of labelled) counts[item.label][item.digit] += 1;
-    const head = row([cell("th", ""), ...DIGITS.map((digit) => heading(digit, "col"))]);
+    const head = row([cell("td", ""), ...DIGITS.map((digit) => heading(digit, "col"))]);
     const rows = counts.map((line, label) =>
       row([heading(label, "row"), ...line.map((count, digit) => this.#cell(count, line, label, digit))]),
     );

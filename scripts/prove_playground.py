@@ -1,0 +1,87 @@
+"""`make prove-playground`: the promises about the playground, in Chromium, each with its figure.
+
+`--short` does not time the way of a stroke three times over.  `--pictures` writes the screenshots that
+the documentation shows anew.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from playwright.sync_api import sync_playwright  # noqa: E402
+
+from playground import DOCS, OUT  # noqa: E402
+from playground.browser import Pages, browsing  # noqa: E402
+from playground.drawing import digits, latency, tools  # noqa: E402
+from playground.hostile import hostile  # noqa: E402
+from playground.processes import free_address, playground_at, serve_at  # noqa: E402
+from playground.restarts import restarts  # noqa: E402
+from playground.views import camera, looks, upload, watch  # noqa: E402
+from proving import expect, prove, tried_again  # noqa: E402
+
+_PICTURES = {
+    "draw-desktop-light": "playground-draw",
+    "camera-desktop-dark": "playground-camera",
+    "upload-desktop-light": "playground-upload",
+    "draw-phone-dark": "playground-phone",
+}
+
+
+def quiet(pages: Pages) -> str:
+    """No request has left the machine, and no console has complained, in all that came before."""
+    strangers = [host for host in pages.requests if not host.startswith("127.0.0.1:")]
+    asked = sum(pages.requests.values())
+    return expect(
+        not strangers and not pages.complaints,
+        f"{asked} requests, {len(strangers)} to another machine; "
+        f"{len(pages.complaints)} errors and warnings in the console"
+        + "".join(f"; {each}" for each in [*strangers, *pages.complaints]),
+    )
+
+
+def keep_pictures() -> None:
+    """Copies the screenshots that the documentation shows."""
+    for name, kept in _PICTURES.items():
+        shutil.copyfile(OUT / f"{name}.png", DOCS / f"{kept}.png")
+
+
+def main() -> None:
+    """Proves, in one browser on one playground; restarts have theirs."""
+    with ExitStack() as open_:
+        playwright = open_.enter_context(sync_playwright())
+        server = free_address()
+        open_.enter_context(serve_at(server))
+        playground = open_.enter_context(playground_at(free_address(), server))
+        pages = open_.enter_context(browsing(playwright, playground.url))
+        promises: dict[str, Callable[[], str]] = {
+            "digits by pointer, finger and keyboard": partial(digits, pages),
+            "from pointer to bars": partial(tried_again, partial(latency, pages)),
+            "undo, clear, wrong on purpose, save": partial(tools, pages),
+            "camera": partial(camera, pages),
+            "upload": partial(upload, pages),
+            "watch": partial(watch, pages, server),
+            "looks and accessibility": partial(looks, pages),
+            "hostile pages": partial(hostile, pages, playground),
+            "nothing leaves the machine, no complaint": partial(quiet, pages),
+            "restarts": partial(restarts, playwright),
+        }
+        chosen = [(name, each) for name, each in promises.items() if ONLY in name]
+        try:
+            prove(*chosen)
+        finally:
+            if "--pictures" in sys.argv:
+                keep_pictures()
+
+
+ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+
+if __name__ == "__main__":
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    main()
