@@ -10,7 +10,7 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
-	prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
+	prove-playground prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ prove-models: .venv/ready ## the figures behind the bundled models; SHORT=--shor
 
 prove-operate: .venv/ready ## the figures behind running it, an hour of load among them; SHORT=--short takes three minutes
 	@$(DEV)/python scripts/prove_operate.py $(SHORT)
+
+prove-playground: .venv-playground/ready ## the page in Chromium: drawn on, filmed, restarted, attacked; SHORT=--short
+	@.venv-playground/bin/python scripts/prove_playground.py $(SHORT)
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
@@ -90,6 +93,11 @@ endef
 .venv-demo/ready: requirements/demo.txt pyproject.toml
 	$(call environment,.venv-demo,$<)
 	$(call project,.venv-demo)
+	@touch $@
+
+.venv-playground/ready: requirements/playground.txt pyproject.toml
+	$(call environment,.venv-playground,$<)
+	$(call project,.venv-playground)
 	@touch $@
 
 .venv-protos/ready: requirements/protos.txt

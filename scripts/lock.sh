@@ -11,4 +11,7 @@ pin pyproject.toml requirements/pins.in --extra server --extra trainer --extra c
     -o requirements/development.txt
 pin pyproject.toml requirements/pins.in --extra server --extra cli \
     -c requirements/development.txt -o requirements/demo.txt
+pin pyproject.toml requirements/pins.in requirements/playground.in --extra server --extra cli \
+    --extra camera --extra playground \
+    -c requirements/development.txt -o requirements/playground.txt
 pin requirements/protos.in -o requirements/protos.txt

@@ -1,11 +1,10 @@
 """`make prove-playground`: the promises about the playground, in Chromium, each with its figure.
 
-`--short` does not time the way of a stroke three times over.  `--pictures` writes the screenshots that
-the documentation shows anew.
+`--short` looks at each view light on a desk and dark on a phone only.  `--pictures` writes the
+screenshots anew that the documentation shows.  `--only PART` proves what has that in its name.
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,17 +14,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from PIL import Image  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 from playground import DOCS, OUT  # noqa: E402
 from playground.browser import Pages, browsing  # noqa: E402
 from playground.drawing import digits, latency, tools  # noqa: E402
 from playground.hostile import hostile  # noqa: E402
-from playground.processes import free_address, playground_at, serve_at  # noqa: E402
+from playground.processes import Playground, free_address, playground_at, serve_at  # noqa: E402
 from playground.restarts import restarts  # noqa: E402
 from playground.views import camera, looks, upload, watch  # noqa: E402
 from proving import expect, prove, tried_again  # noqa: E402
 
+SHORT = "--short" in sys.argv
+ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+# Pixels of a picture that is kept, and its colours.
+_HIGHEST = 950
+_COLOURS = 256
 _PICTURES = {
     "draw-desktop-light": "playground-draw",
     "camera-desktop-dark": "playground-camera",
@@ -34,22 +39,26 @@ _PICTURES = {
 }
 
 
-def quiet(pages: Pages) -> str:
-    """No request has left the machine, and no console has complained, in all that came before."""
+def quiet(pages: Pages, playground: Playground) -> str:
+    """No request has left the machine and nobody has complained, in all that came before."""
+    complaints = [*pages.complaints, *playground.complaints()]
     strangers = [host for host in pages.requests if not host.startswith("127.0.0.1:")]
     asked = sum(pages.requests.values())
     return expect(
-        not strangers and not pages.complaints,
+        not strangers and not complaints,
         f"{asked} requests, {len(strangers)} to another machine; "
-        f"{len(pages.complaints)} errors and warnings in the console"
-        + "".join(f"; {each}" for each in [*strangers, *pages.complaints]),
+        f"{len(complaints)} errors and warnings in consoles and in the playground's log"
+        + "".join(f"; {each}" for each in [*strangers, *complaints]),
     )
 
 
 def keep_pictures() -> None:
-    """Copies the screenshots that the documentation shows."""
+    """Copies the screenshots that the documentation shows, small enough for a repository."""
     for name, kept in _PICTURES.items():
-        shutil.copyfile(OUT / f"{name}.png", DOCS / f"{kept}.png")
+        with Image.open(OUT / f"{name}.png") as shot:
+            top = shot.crop((0, 0, shot.width, min(shot.height, _HIGHEST)))
+            few = top.convert("RGB").quantize(_COLOURS, Image.Quantize.FASTOCTREE)
+            few.save(DOCS / f"{kept}.png", optimize=True)
 
 
 def main() -> None:
@@ -67,9 +76,9 @@ def main() -> None:
             "camera": partial(camera, pages),
             "upload": partial(upload, pages),
             "watch": partial(watch, pages, server),
-            "looks and accessibility": partial(looks, pages),
+            "looks and accessibility": partial(looks, pages, SHORT),
             "hostile pages": partial(hostile, pages, playground),
-            "nothing leaves the machine, no complaint": partial(quiet, pages),
+            "nothing leaves the machine, no complaint": partial(quiet, pages, playground),
             "restarts": partial(restarts, playwright),
         }
         chosen = [(name, each) for name, each in promises.items() if ONLY in name]
@@ -79,8 +88,6 @@ def main() -> None:
             if "--pictures" in sys.argv:
                 keep_pictures()
 
-
-ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
 
 if __name__ == "__main__":
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -1,4 +1,4 @@
-"""What `make prove-playground` is made of: Chromium, driven by Playwright, on the real playground."""
+"""What `make prove-playground` is made of: Chromium, driven by Playwright, on a real playground."""
 
 import os
 from pathlib import Path

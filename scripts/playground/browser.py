@@ -1,4 +1,4 @@
-"""Chromium with a synthetic camera, and pages that remember what they asked for and complained of."""
+"""Chromium with a synthetic camera, and pages whose requests and complaints are remembered."""
 
 import shutil
 import subprocess

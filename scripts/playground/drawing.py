@@ -5,10 +5,11 @@ import json
 import statistics
 from typing import Any
 
+from playwright.sync_api import Page
+
 from playground import OUT
 from playground.browser import PHONE, Pages, draw, drawn, expect_text, touch
 from playground.strokes import STROKES
-from playwright.sync_api import Page
 from proving import expect
 
 _LISTEN = """() => {
@@ -50,15 +51,13 @@ def latency(pages: Pages) -> str:
             drawn(page, digit)
         answers: list[dict[str, Any]] = page.evaluate("() => window.answers")
     total = statistics.median(each["total"] for each in answers)
-    parts = {
-        part: statistics.median(each["parts"][part] for each in answers) for part in PARTS
-    }
+    parts = {part: statistics.median(each["parts"][part] for each in answers) for part in PARTS}
     model = statistics.median(each["said"]["times"]["model_ms"] for each in answers)
     return expect(
         len(answers) > 100,
-        f"median of {len(answers)} answers {total:.1f} ms: browser {parts['browser']:.1f}, WebSocket "
-        f"{parts['way']:.1f}, bridge {parts['bridge']:.2f}, server {parts['server']:.2f} (of it the "
-        f"model {model:.2f}), to the screen {parts['paint']:.1f}",
+        f"median of {len(answers)} answers {total:.1f} ms: browser {parts['browser']:.1f}, "
+        f"WebSocket {parts['way']:.1f}, bridge {parts['bridge']:.2f}, server {parts['server']:.2f} "
+        f"(of it the model {model:.2f}), to the screen {parts['paint']:.1f}",
         pace=total < 50,
     )
 
@@ -69,11 +68,11 @@ def tools(pages: Pages) -> str:
         drawn(page, 7)
         page.select_option("#brush", "0.12")
         page.click("#undo")
-        expect_text(page, "#confidence", "–")
+        expect_text(page, "#verdict[data-state=blank]", "confidence")
         draw(page, STROKES[4])
         page.click("#undo")
         page.click("#clear")
-        expect_text(page, "#digit", "–")
+        expect_text(page, "#verdict[data-state=blank]", "confidence")
         drawn(page, 5)
         page.check("#negative")
         expect_text(page, "#rejection", "no digit")
@@ -85,10 +84,13 @@ def tools(pages: Pages) -> str:
         with page.expect_download() as saved:
             page.click("#save-report")
         report = json.loads(saved.value.path().read_bytes())
-    drawing = base64.b64decode(report["drawing"]["grey_base64"])
-    whole = report["answer"]["digit"] == 5 and len(drawing) == 140 * 140
+    drawing, seen = (
+        base64.b64decode(each)
+        for each in (report["drawing"]["grey_base64"], report["answer"]["seen"])
+    )
+    whole = (report["answer"]["digit"], len(drawing), len(seen)) == (5, 140 * 140, 784)
     return expect(
-        whole and png.startswith(b"\x89PNG") and len(base64.b64decode(report["answer"]["seen"])) == 784,
+        whole and png.startswith(b"\x89PNG"),
         f"undo, clear, brush; ink for paper is rejected; PNG of {len(png)} bytes, report with the "
         f"pixels and {1 + len(report['answers_before'])} answers",
     )

@@ -2,15 +2,15 @@
 
 import random
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from playground.browser import Pages, drawn
 from playground.processes import Playground
 from proving import expect
 from support.playground import Playing, message, stroke
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 _FLOODERS = 4
 _GARBAGE = 500
@@ -41,25 +41,25 @@ def hostile(pages: Pages, playground: Playground) -> str:
         drawn(page, 5)
     return expect(
         ended == _GARBAGE and refused == len(strangers) and grown < 50,
-        f"{ended} of {_GARBAGE} pages of garbage ended; {refused} of {len(strangers)} other origins "
-        f"refused; beside {_FLOODERS} floods three digits read right, memory {grown:+.0f} MiB",
+        f"{ended} of {_GARBAGE} pages of garbage ended; {refused} of {len(strangers)} other "
+        f"origins refused; beside {_FLOODERS} floods three digits read right, "
+        f"memory {grown:+.0f} MiB",
     )
 
 
 def garbage(playing: Playing, rng: random.Random) -> bool:
     """Whether a page that sends bent bytes is put out."""
-    bend: Callable[[], bytes | str] = rng.choice(
-        [
-            lambda: rng.randbytes(rng.randrange(200)),
-            lambda: message(stroke())[: rng.randrange(3000)],
-            lambda: message(stroke(), kind=rng.randrange(3, 256)),
-            lambda: message(stroke(), size=(rng.randrange(57, 65536), 56)),
-            lambda: "text",
-        ]
+    bent = rng.choice(
+        (
+            rng.randbytes(rng.randrange(200)),
+            message(stroke())[: rng.randrange(3000)],
+            message(stroke(), kind=rng.randrange(3, 256)),
+            message(stroke(), size=(rng.randrange(57, 65536), 56)),
+        )
     )
     try:
         with playing.page() as page:
-            page.socket.send(bend())
+            page.socket.send(bent)
             page.hear("nothing")
     except ConnectionClosed as closed:
         return closed.rcvd is not None and closed.rcvd.code == 1003
@@ -72,7 +72,7 @@ def stranger(playing: Playing, origin: str) -> bool:
         with playing.socket(origin):
             return False
     except InvalidStatus as refused:
-        return refused.response.status_code == 403
+        return bool(refused.response.status_code == 403)
 
 
 def flood(playing: Playing, over: threading.Event) -> None:

@@ -1,12 +1,14 @@
-"""The server and the playground as processes, each at an address that it can be started at again."""
+"""The server and the playground as processes, at addresses where they can be started again."""
 
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 from support.command import Command, server_command
 
@@ -31,6 +33,12 @@ class Playground:
 
     process: subprocess.Popen[str]
     host: str
+    log: IO[str]
+
+    def complaints(self) -> list[str]:
+        """What it has said on stderr."""
+        self.log.seek(0)
+        return self.log.read().splitlines()
 
     @property
     def url(self) -> str:
@@ -41,18 +49,20 @@ class Playground:
 @contextmanager
 def playground_at(host: str, server: str) -> Iterator[Playground]:
     """The command, as a user starts it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND, "playground", "--listen", host, "--address", server],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        said = process.stdout.readline()
-        assert said.startswith("playground on "), said
-        yield Playground(process, host)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _COMMAND, "playground", "--listen", host, "--address", server],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            said = process.stdout.readline()
+            assert said.startswith("playground on "), said
+            yield Playground(process, host, log)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()

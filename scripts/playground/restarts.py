@@ -3,9 +3,11 @@
 import time
 from contextlib import ExitStack
 
-from playground.browser import browsing, drawn, expect_text
-from playground.processes import free_address, playground_at, serve_at
 from playwright.sync_api import Playwright
+
+from playground.browser import browsing, drawn, expect_text
+from playground.drawing import screenshots
+from playground.processes import free_address, playground_at, serve_at
 from proving import expect
 
 
@@ -22,6 +24,7 @@ def restarts(playwright: Playwright) -> str:
         running.process.wait()
         expect_text(page, "#health[data-health=AWAY]", "away")
         expect_text(page, "#notice", "does not answer")
+        screenshots(page, "away-desktop-light", full=False)
         open_.enter_context(serve_at(server))
         started = time.monotonic()
         expect_text(page, "#health[data-health=SERVING]", "serving")
@@ -38,6 +41,6 @@ def restarts(playwright: Playwright) -> str:
         complaints = pages.complaints
     return expect(
         not complaints,
-        "".join(f"{each}; " for each in complaints) + f"the server killed: told, and answered {server_back:.1f} s after it was there again; "
-        f"the playground killed: {playground_back:.1f} s",
+        f"the server killed: told, and answered {server_back:.1f} s after it was there again; "
+        f"the playground killed: {playground_back:.1f} s" + "".join(f"; {e}" for e in complaints),
     )

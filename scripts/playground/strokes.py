@@ -41,3 +41,10 @@ STROKES: dict[int, list[Stroke]] = {
     ],
     9: [[*arc((0.49, 0.38), (0.15, 0.15), 0, -360), (0.62, 0.55), (0.58, 0.8)]],
 }
+
+# A four whose top is nearly closed: the model wavers between four and nine.
+UNSURE: list[Stroke] = [
+    [(0.38, 0.24), (0.34, 0.42), (0.4, 0.52), (0.6, 0.5)],
+    [(0.62, 0.24), (0.6, 0.8)],
+    [(0.36, 0.25), (0.465, 0.24)],
+]

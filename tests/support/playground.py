@@ -1,6 +1,7 @@
 """The playground as a browser has it: really listening, in a thread of its own."""
 
 import json
+import logging
 import socket
 import struct
 import threading
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from digitserve.client import AsyncDigitClient
 from digitserve.client.playground.serve import make_server
@@ -41,7 +43,7 @@ class Playing:
         origin = f"http://{self.host}" if origin is None else origin
         return connect(
             f"ws://{self.host}/stream",
-            origin=origin or None,  # type: ignore[arg-type]  # a NewType of str
+            origin=Origin(origin) if origin else None,
             additional_headers=headers,
             compression=None,
             proxy=None,
@@ -86,10 +88,24 @@ def stroke() -> bytes:
     return bytes(SIDE * 8) + row * 30 + bytes(SIDE * (SIDE - 38))
 
 
+class _Complaints(logging.Handler):
+    """What the web server had to complain of: nothing, whatever pages do."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps it."""
+        self.said.append(self.format(record))
+
+
 @contextmanager
 def playing(address: str) -> Iterator[Playing]:
     """A playground of the server at `address`, while the block runs."""
     server = make_server(lambda: AsyncDigitClient(address), address, "127.0.0.1")
+    complaints = _Complaints()  # after uvicorn has set up its logging
+    logging.getLogger("uvicorn.error").addHandler(complaints)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],), name="playground")
         thread.start()
@@ -98,3 +114,5 @@ def playing(address: str) -> Iterator[Playing]:
         finally:
             server.should_exit = True
             thread.join()
+            logging.getLogger("uvicorn.error").removeHandler(complaints)
+    assert not complaints.said

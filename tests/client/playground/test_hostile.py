@@ -1,9 +1,10 @@
 """What is no message, too many of them, and whoever is not the page: refused, or bounded."""
 
 import http.client
+import socket
 import struct
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from digitserve.client.playground.wire import MAX_MESSAGE_BYTES, Malformed, parse
 from support.playground import Playing, message, stroke
 
+# Closed at once, with a reset in place of a farewell.
+_RESET = struct.pack("ii", 1, 0)
 _WRONG: dict[str, bytes | str] = {
     "nothing": b"",
     "half a header": b"\x01\x01\0\0",
@@ -108,6 +111,17 @@ def test_an_upload_from_another_origin(playground: Playing) -> None:
     connection.request("POST", "/upload?name=a", b"a", {"Origin": "http://evil.example"})
     assert connection.getresponse().status == 403
     connection.close()
+
+
+def test_pages_that_vanish(playground: Playing) -> None:
+    """Connections cut in the middle of everything: nobody complains, others are answered."""
+    for _ in range(30):
+        with suppress(OSError), playground.page() as page:
+            for frame in range(10):
+                page.socket.send(message(stroke(), frame=frame))
+            page.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            page.socket.socket.close()
+    assert answers(playground)
 
 
 def test_too_many_pages(playground: Playing) -> None:

@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from digitserve.client import AsyncDigitClient
-from digitserve.client.playground import seeing, wire
+from digitserve.client.playground import seeing
 from digitserve.client.playground.bridge import Bridge
 from digitserve.client.playground.guarding import Guarded
 from digitserve.client.playground.upload import Uploads
@@ -67,13 +67,12 @@ class _Playground:
         """Bridges one page to the server."""
         await socket.accept()
         if self._pages >= MAX_PAGES:
-            await socket.close(_TRY_AGAIN_LATER, f"{MAX_PAGES} pages are open already")
+            with suppress(WebSocketDisconnect):
+                await socket.close(_TRY_AGAIN_LATER, f"{MAX_PAGES} pages are open already")
             return
         self._pages += 1
         try:
-            await socket.send_text(
-                wire.said("hello", server=self._address, camera_missing=seeing.camera_missing())
-            )
-            await Bridge(socket, self._client, self._watch, self._finder).run()
+            bridge = Bridge(socket, self._client, self._watch, self._finder)
+            await bridge.run(server=self._address, camera_missing=seeing.camera_missing())
         finally:
             self._pages -= 1

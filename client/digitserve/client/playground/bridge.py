@@ -13,6 +13,7 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,12 @@ _RATE, _BURST = 300.0, 60
 _IN_FLIGHT = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 _UNSUPPORTED_DATA = 1003
+# What Starlette raises of a browser that has left; the second where somebody was told before.
+_GONE = (WebSocketDisconnect, RuntimeError)
+
+
+class _Left(Exception):
+    """The browser has."""
 
 
 @dataclass(slots=True)
@@ -78,28 +85,30 @@ class Bridge:
         self._count = 0
         self._vote = Vote()
 
-    async def run(self) -> None:
-        """Bridges until the browser leaves or sends what is no message."""
+    async def run(self, **hello: Any) -> None:
+        """Says hello, and bridges until the browser leaves or sends what is no message."""
         with self._watch.browser():
             try:
+                await self._say("hello", **hello)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._reading())
                     tasks.create_task(self._streaming())
                     tasks.create_task(self._watching())
-            except* WebSocketDisconnect:
+            except* _Left:
                 pass
             except* wire.Malformed as group:
                 await self._refuse(str(group.exceptions[0]))
 
     async def _refuse(self, why: str) -> None:
-        try:
+        with suppress(_Left, *_GONE):
             await self._say("refused", message=why)
             await self._socket.close(_UNSUPPORTED_DATA, why[:100])
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # it has left already
 
     async def _say(self, kind: str, **fields: Any) -> None:
-        await self._socket.send_text(wire.said(kind, **fields))
+        try:
+            await self._socket.send_text(wire.said(kind, **fields))
+        except _GONE:
+            raise _Left from None
 
     async def _reading(self) -> None:
         pace = Pace(_RATE, _BURST)
@@ -107,7 +116,7 @@ class Bridge:
             message = await self._socket.receive()
             arrived = time.perf_counter()
             if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect(message.get("code", 1000))
+                raise _Left
             if message.get("bytes") is None:
                 raise wire.Malformed("expected a binary message, got text")
             await pace.turn()

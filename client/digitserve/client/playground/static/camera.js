@@ -144,7 +144,8 @@ export class Camera {
     canvas.height = Math.round(box.height * scale);
     const context = canvas.getContext("2d");
     context.scale(canvas.width / width, canvas.height / height);
-    context.font = `bold ${Math.max(14, width / 32)}px system-ui, sans-serif`;
+    const letters = Math.max(width / 36, (15 * width) / box.width); // 15 pixels of the page, at least
+    context.font = `bold ${letters}px system-ui, sans-serif`;
     context.lineWidth = width / 320;
     for (const digit of digits) this.#box(context, digit);
   }

@@ -21,21 +21,33 @@ new Tabs(get("views"), (view) => {
   else camera.stop();
 });
 
-function notice(text) {
-  get("notice").hidden = !text;
+// One notice at a time; it goes when what it is about is over: "connection", "server" or "failure".
+let about = "";
+
+function notice(subject, text) {
+  about = subject;
+  get("notice").hidden = false;
   get("notice").textContent = text;
 }
 
-socket.addEventListener("hello", () => notice(""));
+function over(...subjects) {
+  if (subjects.includes(about)) get("notice").hidden = true;
+}
+
+socket.addEventListener("hello", () => over("connection", "server", "failure"));
+for (const kind of ["answer", "picture"]) socket.addEventListener(kind, () => over("failure"));
 socket.addEventListener("lost", ({ detail: { message, pause } }) => {
   const again = pause ? ` Trying again in ${(pause / 1000).toFixed(2)} s.` : "";
-  notice(`No connection to the playground. ${message ? `${message}.` : ""}${again}`);
+  notice("connection", `No connection to the playground. ${message ? `${message}.` : ""}${again}`);
 });
 socket.addEventListener("away", ({ detail: { said } }) => {
-  notice(`The server does not answer (${said.message}). Trying again in ${said.again_in.toFixed(2)} s.`);
+  const again = `Trying again in ${said.again_in.toFixed(2)} s.`;
+  notice("server", `The server does not answer (${said.message}). ${again}`);
 });
 socket.addEventListener("watch", ({ detail: { said } }) => {
-  if (said.health === "SERVING") notice("");
-  else if (said.health === "AWAY") notice(`The server at ${said.address} does not answer. Trying again.`);
+  if (said.health === "SERVING") over("server");
+  else if (said.health === "AWAY") {
+    notice("server", `The server at ${said.address} does not answer. Trying again.`);
+  }
 });
-socket.addEventListener("failed", ({ detail: { said } }) => notice(`Failed: ${said.message}`));
+socket.addEventListener("failed", ({ detail: { said } }) => notice("failure", `Failed: ${said.message}`));
