@@ -16,8 +16,9 @@ from digitserve.client.camera._opencv import cv2
 from digitserve.client.camera.digits import drawn_digits
 from playground import CI, OUT
 from playground.strokes import STROKES, Stroke
-from proving import Shortfall, Skipped
+from proving import Shortfall
 
+_PACKAGES = ("chromium", "fonts-dejavu-core")
 SEED = 7  # of the synthetic camera
 DESKTOP: ViewportSize = {"width": 1200, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -26,17 +27,13 @@ _NO_CONNECTION = "WebSocket connection to"
 
 
 def chromium() -> str:
-    """Where Debian's Chromium is; in CI it is installed.
-
-    Raises:
-        Skipped: if it is not there, and this is not CI.
-    """
+    """Where Debian's Chromium is; in CI it is installed.  Ends the proof if it is not there."""
     if CI and not shutil.which("chromium"):
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        for words in (["update"], ["install", "-y", "--no-install-recommends", *_PACKAGES]):
             subprocess.run(["apt-get", "-qq", *words], check=True, stdout=2)
     found = shutil.which("chromium")
     if found is None:
-        raise Skipped("needs Debian's chromium")
+        raise SystemExit(f"needs Debian's {' and '.join(_PACKAGES)}")
     return found
 
 

@@ -77,6 +77,7 @@ def test_no_more_than_a_page_can_show(playground: Playing, monkeypatch: pytest.M
         ("notes.txt", b"hello", "nothing known; expected a picture"),
         ("empty.png", b"", "an empty file"),
         ("broken.png", PNG[: len(PNG) // 2], "cannot be read as a picture"),
+        ("labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x0a", "labels of 0 to 9, got 10"),
         ("32.npy", None, "an array of shape [2, 32, 32]"),
         ("a/../../b.npy", b"\x93NUMPY", "b.npy: an unknown version"),
     ],

@@ -62,6 +62,7 @@ class _Playground:
                     yield
                 finally:
                     watching.cancel()
+                    await asyncio.wait([watching])
 
     async def stream(self, socket: WebSocket) -> None:
         """Bridges one page to the server."""

@@ -7,7 +7,6 @@ listened on are the Hosts that are answered.
 """
 
 import ipaddress
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -62,7 +61,7 @@ class Guarded:
             refused = PlainTextResponse(why, 403)
             await refused(scope, receive, _with_headers(send))
 
-    def _refusal(self, scope: dict[str, Any] | Scope) -> str:
+    def _refusal(self, scope: Scope) -> str:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):

@@ -77,6 +77,9 @@ async def _lines(client: AsyncDigitClient, file: Path, name: str) -> AsyncIterat
     """The answer, line by line."""
     try:
         labels = await asyncio.to_thread(_labels_alone, file)
+        if labels is not None and max(labels, default=0) > 9:
+            yield _line(error=f"{name}: expected labels of 0 to 9, got {max(labels)}")
+            return
         if labels is not None:
             yield _line(labels=labels[:MAX_IMAGES], alone=True, count=0, more=False)
             return

@@ -178,7 +178,7 @@ export class Camera {
     get("camera-rate").textContent = took ? ((this.#instants.length - 1) / took).toFixed(1) : "–";
     const { page, bridge, stream } = this.#skipped;
     get("camera-skipped").textContent = `${page + bridge + stream}`;
-    get("camera-skipped").title = `in the page ${page}, bridge ${bridge}, stream ${stream}`;
+    get("camera-where").textContent = `Skipped for newer ones: ${page} in the page, ${bridge} in the bridge, ${stream} in the stream.`;
     get("camera-latency").textContent = ms(median(this.#latencies));
     for (const part of ["finder", "server", "model"]) {
       const values = this.#times.map((each) => each[`${part}_ms`]).filter((each) => each !== undefined);

@@ -6,6 +6,9 @@ import { PIXELS } from "./image.js";
 import { Matrix } from "./matrix.js";
 import { unpacked } from "./wire.js";
 
+// As the bridge has it; said here before anything is sent.
+const MAX_BYTES = 64 * 1024 * 1024;
+
 export class Upload {
   #get;
   #items = [];
@@ -59,6 +62,7 @@ export class Upload {
 
   /** Sends a file; takes the lines of the answer as they come.  Gives the last one. */
   async #send(file) {
+    if (file.size > MAX_BYTES) throw new Error(`${file.name}: expected at most 64 MB, got more`);
     const response = await fetch(`upload?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

@@ -44,7 +44,7 @@ export class Watch {
     );
     get("health").dataset.health = state.health;
     get("health-text").textContent = HEALTH[state.health] ?? state.health;
-    get("health").title = `${state.address} ${state.message}`;
+    get("address").textContent = state.address;
     const stable = state.versions.find((each) => each.labels.includes("stable"));
     get("watch-version").textContent = stable ? `${stable.version}${accuracy(stable)}` : "–";
     get("watch-labels").textContent = labelsOf(state) || "–";
