@@ -147,6 +147,24 @@ def touch(page: Page, strokes: list[Stroke]) -> None:
         event("touchEnd")
 
 
+def pen(page: Page, strokes: list[Stroke]) -> None:
+    """Draws with a pen on the screen."""
+    page.click("#clear")
+    screen = page.context.new_cdp_session(page)
+
+    def event(kind: str, at: tuple[float, float], buttons: int) -> None:
+        told = {"type": kind, "x": at[0], "y": at[1], "pointerType": "pen", "buttons": buttons}
+        pressed = {"button": "left", "clickCount": 1}
+        screen.send("Input.dispatchMouseEvent", told | pressed)
+
+    for stroke in strokes:
+        start, *rest = places(page, stroke)
+        event("mousePressed", start, 1)
+        for place in rest:
+            event("mouseMoved", place, 1)
+        event("mouseReleased", rest[-1], 0)
+
+
 def drawn(page: Page, digit: int) -> None:
     """Draws a digit and waits for the answer that is right.
 

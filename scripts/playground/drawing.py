@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page
 
 from playground import OUT
-from playground.browser import PHONE, Pages, draw, drawn, expect_text, touch
+from playground.browser import PHONE, Pages, draw, drawn, expect_text, pen, touch
 from playground.strokes import STROKES
 from proving import expect
 
@@ -20,7 +20,7 @@ PARTS = ("browser", "way", "bridge", "server", "paint")
 
 
 def digits(pages: Pages) -> str:
-    """Every digit by mouse, one by finger, one by keyboard: each read right."""
+    """Every digit by mouse, one each by finger, pen and keyboard: all read right."""
     with pages.page() as page:
         for digit in STROKES:
             drawn(page, digit)
@@ -31,7 +31,9 @@ def digits(pages: Pages) -> str:
     with pages.page(viewport=PHONE, has_touch=True, is_mobile=True) as page:
         touch(page, STROKES[3])
         expect_text(page, "#digit", "3")
-    return "0 to 9 by mouse, 3 by finger, 1 by keyboard: each read right"
+        pen(page, STROKES[7])
+        expect_text(page, "#digit", "7")
+    return "0 to 9 by mouse, 3 by finger, 7 by pen, 1 by keyboard: each read right"
 
 
 def by_keyboard(page: Page) -> None:

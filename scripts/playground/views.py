@@ -77,10 +77,27 @@ def upload(pages: Pages) -> str:
         page.set_input_files("#files", [SAMPLES / "README.md", *SAMPLES.glob("digits/*.png")])
         expect_text(page, "#upload-said", "20 images; no labels")
         expect_text(page, "#upload-errors", "README.md: nothing known")
+        drop(page, SAMPLES / "7.pgm")
+        expect_text(page, "#upload-said", "1 image; no labels")
     return expect(
         sum(cells) == 10_000 and "is" in first,
-        f"{said} First: {' '.join(first)}.  20 pictures and a text file: 20 read, 1 refused",
+        f"{said} First: {' '.join(first)}.  20 pictures and a text file: 20 read, 1 "
+        "refused; one picture dropped: read",
     )
+
+
+def drop(page: Page, file: Path) -> None:
+    """Drops a file on the page."""
+    content = list(file.read_bytes())
+    dropped = page.evaluate_handle(
+        """([name, content]) => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([new Uint8Array(content)], name));
+          return dropped;
+        }""",
+        [file.name, content],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
 
 
 def watch(pages: Pages, server: str) -> str:
@@ -133,6 +150,26 @@ def looks(pages: Pages, short: bool) -> str:
         f"{kept} views light and dark, desk and phone: {len(findings)} serious findings of axe"
         + "".join(f"; {each}" for each in findings)
         + f"; screenshots in {OUT.name}/",
+    )
+
+
+def by_keys(pages: Pages) -> str:
+    """Tabs are walked with arrows and keep the keyboard; who wants less motion gets none."""
+    with pages.page(reduced_motion="reduce") as page:
+        page.focus("#tab-draw")
+        walked = []
+        for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Home", "End"):
+            page.keyboard.press(key)
+            walked.append(page.evaluate("() => document.activeElement.id").removeprefix("tab-"))
+            shown = page.locator("[role=tabpanel]:visible")
+            if shown.get_attribute("id") != f"view-{walked[-1]}":
+                raise Shortfall(f"after {key}: {walked[-1]} has the keyboard, another is shown")
+        motion = page.evaluate(
+            "() => getComputedStyle(document.querySelector('.fill')).transitionDuration"
+        )
+    return expect(
+        walked == ["camera", "upload", "draw", "upload", "draw", "upload"] and motion == "0s",
+        f"walked {', '.join(walked)}; bars move in {motion} for who wants less motion",
     )
 
 

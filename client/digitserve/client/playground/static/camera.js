@@ -27,7 +27,9 @@ export class Camera {
     this.#get = get;
     this.thresholdOf = thresholdOf;
     this.plot = new Plot(get("camera-plot"), REMEMBERED);
-    get("camera-start").addEventListener("click", () => (this.#stream ? this.stop() : this.#start()));
+    get("camera-start").addEventListener("click", () =>
+      this.#stream ? this.stop() : this.#start(),
+    );
     get("camera-device").addEventListener("change", () => {
       this.stop();
       this.#start();
@@ -61,12 +63,16 @@ export class Camera {
   async #start() {
     const video = this.#get("video");
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: this.#wanted() });
+      this.#stream = await navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: this.#wanted(),
+      });
       video.srcObject = this.#stream;
       await video.play();
     } catch (error) {
       this.stop();
-      this.#get("camera-note").textContent = `No camera: ${error.message}. Browsers give one to pages on this machine and over https alone.`;
+      this.#get("camera-note").textContent =
+        `No camera: ${error.message}. Browsers give one to pages on this machine and over https alone.`;
       return;
     }
     this.#skipped = { page: 0, bridge: 0, stream: 0 };
@@ -89,7 +95,9 @@ export class Camera {
     const devices = await navigator.mediaDevices.enumerateDevices();
     const cameras = devices.filter((each) => each.kind === "videoinput");
     const now = this.#stream?.getVideoTracks()[0].getSettings().deviceId;
-    select.replaceChildren(...cameras.map((each) => new Option(each.label, each.deviceId, false, each.deviceId === now)));
+    select.replaceChildren(
+      ...cameras.map((each) => new Option(each.label, each.deviceId, false, each.deviceId === now)),
+    );
     this.#get("camera-pick").hidden = cameras.length < 2;
   }
 
@@ -178,10 +186,13 @@ export class Camera {
     get("camera-rate").textContent = took ? ((this.#instants.length - 1) / took).toFixed(1) : "–";
     const { page, bridge, stream } = this.#skipped;
     get("camera-skipped").textContent = `${page + bridge + stream}`;
-    get("camera-where").textContent = `Skipped for newer ones: ${page} in the page, ${bridge} in the bridge, ${stream} in the stream.`;
+    get("camera-where").textContent =
+      `Skipped for newer ones: ${page} in the page, ${bridge} in the bridge, ${stream} in the stream.`;
     get("camera-latency").textContent = ms(median(this.#latencies));
     for (const part of ["finder", "server", "model"]) {
-      const values = this.#times.map((each) => each[`${part}_ms`]).filter((each) => each !== undefined);
+      const values = this.#times
+        .map((each) => each[`${part}_ms`])
+        .filter((each) => each !== undefined);
       get(`camera-${part}`).textContent = values.length ? ms(median(values)) : "–";
     }
   }

@@ -50,7 +50,8 @@ export class Draw {
     get("brush").addEventListener("change", (event) => {
       this.#pad.brush = Number(event.target.value);
     });
-    for (const id of ["uncentred", "negative"]) get(id).addEventListener("change", () => this.again());
+    for (const id of ["uncentred", "negative"])
+      get(id).addEventListener("change", () => this.again());
     get("save-png").addEventListener("click", () => savePng(this.#pad.grey()));
     get("save-report").addEventListener("click", () => saveReport(this.#report()));
     this.#socket.addEventListener("free", () => {
@@ -82,7 +83,8 @@ export class Draw {
 
   #flags() {
     return (
-      (this.#get("uncentred").checked ? UNCENTRED : 0) | (this.#get("negative").checked ? NEGATIVE : 0)
+      (this.#get("uncentred").checked ? UNCENTRED : 0) |
+      (this.#get("negative").checked ? NEGATIVE : 0)
     );
   }
 
@@ -99,22 +101,28 @@ export class Draw {
     this.#get("rejection").textContent = percent(said.rejection) + (rejected ? ": no digit" : "");
     this.#get("version").textContent = said.version;
     paint(this.#get("seen"), unpacked(said.seen));
-    this.#readOut(rejected ? "no digit" : `${said.digit}, ${Math.round(100 * said.confidence)} percent`);
-    if (about) afterPaint(() => this.#timed(said, { ...about, received, painted: performance.now() }));
+    this.#readOut(
+      rejected ? "no digit" : `${said.digit}, ${Math.round(100 * said.confidence)} percent`,
+    );
+    if (about)
+      afterPaint(() => this.#timed(said, { ...about, received, painted: performance.now() }));
   }
 
   #timed(said, instants) {
     const parts = partsOf(instants, said.times);
     this.times.show(parts, said.times.model_ms);
     const total = instants.painted - instants.event;
-    document.dispatchEvent(new CustomEvent("digitserve:answer", { detail: { said, parts, total } }));
+    document.dispatchEvent(
+      new CustomEvent("digitserve:answer", { detail: { said, parts, total } }),
+    );
   }
 
   #showBlank() {
     this.#said = null;
     this.bars.clear();
     this.#get("verdict").dataset.state = "blank";
-    for (const id of ["digit", "confidence", "rejection", "version"]) this.#get(id).textContent = "–";
+    for (const id of ["digit", "confidence", "rejection", "version"])
+      this.#get(id).textContent = "–";
     blank(this.#get("seen"));
     this.#readOut("nothing drawn");
   }
@@ -132,7 +140,10 @@ export class Draw {
       made: new Date().toISOString(),
       browser: navigator.userAgent,
       drawing: { width: side, height: side, grey_base64: packed(grey), strokes: this.#pad.strokes },
-      sent_wrong: { uncentred: this.#get("uncentred").checked, negative: this.#get("negative").checked },
+      sent_wrong: {
+        uncentred: this.#get("uncentred").checked,
+        negative: this.#get("negative").checked,
+      },
       answer: this.#said,
       answers_before: this.#history.slice(0, -1),
     };

@@ -54,7 +54,8 @@ export class Grid {
     this.#get("grid").replaceChildren(...chosen.slice(0, count).map((item) => this.#tile(item)));
     this.#get("more").hidden = chosen.length <= count;
     const what = cell ? ` that are ${cell.label} and were read as ${cell.digit}` : "";
-    this.#get("grid-count").textContent = `${Math.min(count, chosen.length)} of ${chosen.length} images${what}`;
+    this.#get("grid-count").textContent =
+      `${Math.min(count, chosen.length)} of ${chosen.length} images${what}`;
   }
 
   #tile(item) {

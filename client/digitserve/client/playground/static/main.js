@@ -50,4 +50,6 @@ socket.addEventListener("watch", ({ detail: { said } }) => {
     notice("server", `The server at ${said.address} does not answer. Trying again.`);
   }
 });
-socket.addEventListener("failed", ({ detail: { said } }) => notice("failure", `Failed: ${said.message}`));
+socket.addEventListener("failed", ({ detail: { said } }) =>
+  notice("failure", `Failed: ${said.message}`),
+);

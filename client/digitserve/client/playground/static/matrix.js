@@ -17,7 +17,10 @@ export class Matrix {
     for (const item of labelled) counts[item.label][item.digit] += 1;
     const head = row([cell("td", ""), ...DIGITS.map((digit) => heading(digit, "col"))]);
     const rows = counts.map((line, label) =>
-      row([heading(label, "row"), ...line.map((count, digit) => this.#cell(count, line, label, digit))]),
+      row([
+        heading(label, "row"),
+        ...line.map((count, digit) => this.#cell(count, line, label, digit)),
+      ]),
     );
     this.#get("matrix").replaceChildren(head, ...rows);
   }
@@ -29,7 +32,10 @@ export class Matrix {
     const total = line.reduce((sum, each) => sum + each, 0);
     made.className = label === digit ? "right" : "wrong-digit";
     // A few mistakes among thousands are to be seen as well.
-    made.style.setProperty("--share", label === digit ? (0.6 * count) / total : 0.25 + (0.75 * count) / total);
+    made.style.setProperty(
+      "--share",
+      label === digit ? (0.6 * count) / total : 0.25 + (0.75 * count) / total,
+    );
     button.textContent = count;
     button.setAttribute("aria-label", `${count} of ${label} read as ${digit}`);
     button.setAttribute("aria-pressed", "false");

@@ -150,7 +150,9 @@ export class Pad extends EventTarget {
     this.dispatchEvent(new CustomEvent("pen", { detail: this.pen.down }));
   }
 
+  /** Ends whatever stroke is being drawn. */
   #lift() {
+    this.#pointer = null;
     this.pen.down = false;
     this.pen.mark.classList.remove("down");
   }

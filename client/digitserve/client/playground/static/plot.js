@@ -14,7 +14,8 @@ export class Plot {
     if (!box.width) return;
     const scale = devicePixelRatio;
     const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (canvas.width !== width || canvas.height !== height)
+      Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     const colours = getComputedStyle(canvas);

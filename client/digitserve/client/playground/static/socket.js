@@ -50,7 +50,10 @@ export class Socket extends EventTarget {
     const received = performance.now();
     const said = JSON.parse(text);
     if (said.v !== VERSION) {
-      this.#tell("lost", { message: "The page is older than the playground: load it again.", pause: 0 });
+      this.#tell("lost", {
+        message: "The page is older than the playground: load it again.",
+        pause: 0,
+      });
       return;
     }
     if (said.kind === "hello") this.#pause = FIRST_PAUSE;

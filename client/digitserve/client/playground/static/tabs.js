@@ -31,11 +31,11 @@ export class Tabs {
   }
 
   #key(event, tab) {
-    const at = this.#tabs.indexOf(tab);
-    const last = this.#tabs.length - 1;
-    const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at || last + 1, Home: 0, End: last };
-    if (!(event.key in to)) return;
-    const next = this.#tabs[event.key === "ArrowLeft" ? to.ArrowLeft - 1 : to[event.key]];
+    const count = this.#tabs.length;
+    const at = this.#tabs.indexOf(tab) + count;
+    const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: count - 1 };
+    if (!(event.key in places)) return;
+    const next = this.#tabs[places[event.key] % count];
     event.preventDefault();
     next.focus();
     this.#show(next);

@@ -12,7 +12,6 @@ const MAX_BYTES = 64 * 1024 * 1024;
 export class Upload {
   #get;
   #items = [];
-  #names = []; // of the files with images, for the summary
   #grid;
   #matrix;
   #busy = Promise.resolve();
@@ -63,7 +62,10 @@ export class Upload {
   /** Sends a file; takes the lines of the answer as they come.  Gives the last one. */
   async #send(file) {
     if (file.size > MAX_BYTES) throw new Error(`${file.name}: expected at most 64 MB, got more`);
-    const response = await fetch(`upload?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+    const response = await fetch(`upload?name=${encodeURIComponent(file.name)}`, {
+      method: "POST",
+      body: file,
+    });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     let end = {};

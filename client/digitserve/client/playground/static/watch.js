@@ -21,7 +21,8 @@ export class Watch {
       const before = this.#state;
       this.#show(detail.said);
       this.#tellChanges(before, detail.said);
-      const changed = before?.health !== detail.said.health || stableOf(before) !== stableOf(detail.said);
+      const changed =
+        before?.health !== detail.said.health || stableOf(before) !== stableOf(detail.said);
       if (detail.said.health === "SERVING" && changed) onBack();
     });
     socket.addEventListener("lost", () => this.#lost());
@@ -40,7 +41,9 @@ export class Watch {
     const get = this.#get;
     this.#state = state;
     this.#thresholds = new Map(
-      state.versions.filter((each) => each.threshold !== null).map((each) => [each.version, each.threshold]),
+      state.versions
+        .filter((each) => each.threshold !== null)
+        .map((each) => [each.version, each.threshold]),
     );
     get("health").dataset.health = state.health;
     get("health-text").textContent = HEALTH[state.health] ?? state.health;
@@ -50,7 +53,8 @@ export class Watch {
     get("watch-labels").textContent = labelsOf(state) || "–";
     get("watch-server-rate").textContent = rate(state.server_rate, "images/s");
     get("watch-rate").textContent = rate(state.rate, "answers/s");
-    get("watch-latency").textContent = state.latency_ms === null ? "–" : `${state.latency_ms.toFixed(1)} ms`;
+    get("watch-latency").textContent =
+      state.latency_ms === null ? "–" : `${state.latency_ms.toFixed(1)} ms`;
     get("watch-streams").textContent = state.streams;
   }
 
@@ -59,15 +63,18 @@ export class Watch {
       this.#log(`${now.address} is ${HEALTH[now.health] ?? now.health}`);
     }
     if (before === null || now.health === "AWAY" || before.health === "AWAY") return;
-    if (stableOf(before) !== stableOf(now)) this.#log(`version ${stableOf(now) ?? "none"} is stable`);
+    if (stableOf(before) !== stableOf(now))
+      this.#log(`version ${stableOf(now) ?? "none"} is stable`);
     for (const version of now.versions) {
       const old = before.versions.find((each) => each.version === version.version);
       const [was, is] = [old?.labels.join(", ") ?? "", version.labels.join(", ")];
-      if (old?.state !== version.state) this.#log(`version ${version.version}: ${version.state.toLowerCase()}`);
+      if (old?.state !== version.state)
+        this.#log(`version ${version.version}: ${version.state.toLowerCase()}`);
       if (was !== is) this.#log(`version ${version.version}: labels ${is || "none"}`);
     }
     for (const gone of before.versions) {
-      if (!now.versions.some((each) => each.version === gone.version)) this.#log(`version ${gone.version}: gone`);
+      if (!now.versions.some((each) => each.version === gone.version))
+        this.#log(`version ${gone.version}: gone`);
     }
   }
 
