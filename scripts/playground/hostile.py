@@ -26,7 +26,8 @@ def hostile(pages: Pages, playground: Playground) -> str:
     before = resident_bytes(playground)
     over = threading.Event()
     floods = [
-        threading.Thread(target=flood, args=(playing, over), daemon=True) for _ in range(_FLOODERS)
+        threading.Thread(target=flood, args=(playing, over, bool(number % 2)), daemon=True)
+        for number in range(_FLOODERS)
     ]
     for each in floods:
         each.start()
@@ -75,11 +76,14 @@ def stranger(playing: Playing, origin: str) -> bool:
         return bool(refused.response.status_code == 403)
 
 
-def flood(playing: Playing, over: threading.Event) -> None:
-    """Sends as fast as it is let, and reads nothing."""
-    with suppress(WebSocketException, OSError, TimeoutError), playing.socket() as opened:
+def flood(playing: Playing, over: threading.Event, reads: bool) -> None:
+    """Sends as fast as it is let; reads what comes, or nothing."""
+    with suppress(WebSocketException, OSError), playing.socket() as opened:
         while not over.is_set():
             opened.send(message(stroke()))
+            with suppress(TimeoutError):
+                if reads:
+                    opened.recv(timeout=0)
 
 
 def resident_bytes(playground: Playground) -> int:
