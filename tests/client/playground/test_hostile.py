@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from digitserve.client.playground.wire import MAX_MESSAGE_BYTES, Malformed, parse
+from digitserve.client.playground import seeing
+from digitserve.client.playground.wire import MAX_MESSAGE_BYTES, Kind, Malformed, parse
 from support.playground import Playing, message, stroke
 
+_PICTURES = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
+    lambda size: st.tuples(
+        st.just(size), st.binary(min_size=size[0] * size[1], max_size=size[0] * size[1])
+    )
+)
 # Closed at once, with a reset in place of a farewell.
 _RESET = struct.pack("ii", 1, 0)
 _WRONG: dict[str, bytes | str] = {
@@ -58,6 +64,18 @@ def test_any_bytes_are_a_message_or_malformed(garbage: bytes) -> None:
     except Malformed:
         return
     assert len(sent.pixels) == sent.width * sent.height
+
+
+@given(_PICTURES, st.sampled_from(Kind))
+def test_any_pixels_can_be_looked_at(picture: tuple[tuple[int, int], bytes], kind: Kind) -> None:
+    """However odd a picture is, there are images for the model on it, or there are none."""
+    size, grey = picture
+    sent = parse(message(grey, kind=kind, size=size))
+    if kind is Kind.DRAWING:
+        image = seeing.drawn(sent)
+        assert image is None or len(image) == 784
+    else:
+        assert len(seeing.found(sent)) <= seeing.MAX_FOUND
 
 
 def test_a_message_that_is_too_long(playground: Playing) -> None:
