@@ -10,8 +10,8 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
-	prove-neighbours prove-polyglot bench bench-quick bench-peers bench-polyglot stubs dashboard \
-	released lock clean
+	prove-neighbours prove-playground prove-polyglot bench bench-quick bench-peers bench-polyglot \
+	stubs dashboard released lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ prove-operate: .venv/ready ## the figures behind running it, an hour of load amo
 
 prove-neighbours: .venv/ready ## other servers' own clients, unmodified; SHORT=--short takes less time over the cost
 	@$(DEV)/python scripts/prove_neighbours.py $(SHORT)
+
+prove-playground: .venv-playground/ready ## the page in Chromium: drawn on, filmed, restarted, attacked; SHORT=--short
+	@.venv-playground/bin/python scripts/prove_playground.py $(SHORT)
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
@@ -94,6 +97,11 @@ endef
 .venv-demo/ready: requirements/demo.txt pyproject.toml
 	$(call environment,.venv-demo,$<)
 	$(call project,.venv-demo)
+	@touch $@
+
+.venv-playground/ready: requirements/playground.txt pyproject.toml
+	$(call environment,.venv-playground,$<)
+	$(call project,.venv-playground)
 	@touch $@
 
 .venv-protos/ready: requirements/protos.txt

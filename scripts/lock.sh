@@ -14,4 +14,7 @@ pin pyproject.toml requirements/pins.in --extra server --extra cli \
 # What the container's image holds: the server, and no tool to install more.
 pin pyproject.toml --extra server --extra metrics --extra jwt --extra tracing --extra uvloop \
     -c requirements/development.txt -o requirements/image.txt
+pin pyproject.toml requirements/pins.in requirements/playground.in --extra server --extra cli \
+    --extra camera --extra playground \
+    -c requirements/development.txt -o requirements/playground.txt
 pin requirements/protos.in -o requirements/protos.txt

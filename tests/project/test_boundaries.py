@@ -74,8 +74,8 @@ def test_each_root_is_a_namespace_and_each_part_is_typed(part: str) -> None:
 
 
 def test_the_client_imports_no_more_than_the_base_install() -> None:
-    """Neither NumPy nor Rich nor Pillow, by being imported."""
-    heavy = ("numpy", "rich", "PIL", "cv2", "tensorflow", "ai_edge_litert")
+    """Neither NumPy nor Rich nor Pillow nor a web server, by being imported."""
+    heavy = ("numpy", "rich", "PIL", "cv2", "tensorflow", "ai_edge_litert", "starlette", "uvicorn")
     code = (
         "import sys, digitserve.client, digitserve.client.cli\n"
         f"print([name for name in {heavy} if name in sys.modules])"

@@ -57,6 +57,7 @@ def digitserve() -> None:
     digitserve health                            is it ready?
     digitserve bench --rate 500                  how fast is it?
     digitserve models list                       which versions does it hold?
+    digitserve playground                        draw, and see what it says
     """
 
 

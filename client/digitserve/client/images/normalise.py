@@ -29,7 +29,16 @@ def normalise(light: Plane) -> bytes:
     for ink in (light, 1 - light):
         if _is_normal(ink):
             return _levels(ink)
-    digit = _scaled(_cropped(find_ink(light)))
+    return centred(find_ink(light))
+
+
+def centred(ink: Plane) -> bytes:
+    """Makes the 784 bytes of a digit from its ink, 0 = paper to 1, wherever and however large.
+
+    Raises:
+        NoInk: if there is none.
+    """
+    digit = _scaled(_cropped(ink))
     rows, columns = digit.shape
     top, left = (
         int(np.clip(round(_MIDDLE - centre), 0, SIDE - side))
