@@ -104,7 +104,7 @@ class Server:
         self.registry.on_stable = self._health.model
         neighbours = [self._health.service, *self._adapters(models)]
         if config.reflection:
-            neighbours.append(reflection_service([*names, self._health.service.name]))
+            neighbours.append(reflection_service([*services, *neighbours]))
         accounts = led.accounts if led else None
         self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
         self._server = Http2Server(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, cast
 
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import BadField
@@ -90,10 +91,17 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its full name and its methods by theirs."""
+    """A service.
+
+    Attributes:
+        name: its full name.
+        methods: its methods, by their names.
+        pool: gives the pool that describes its messages; None: protobuf's own does.
+    """
 
     name: str
     methods: Mapping[str, Method]
+    pool: Callable[[], DescriptorPool] | None = None
 
 
 def checked(message: Any, expected: type[Message]) -> Any:
