@@ -57,9 +57,9 @@ def test_only_one_module_of_the_server_knows_tensorflow() -> None:
 
 
 def test_services_do_not_know_their_transport() -> None:
-    """Nor does the engine, nor the codec, nor whoever gives turns, guards or watches."""
+    """Nor does engine, codec or adapter, nor whoever gives turns, guards or watches."""
     server = PARTS["server"]
-    folders = ("services", "engines", "guard", "observe")
+    folders = ("services", "engines", "guard", "observe", "adapters", "adapters/*")
     innocent = [path for folder in folders for path in server.glob(f"{folder}/*.py")]
     for path in (*innocent, server / "codec.py", server / "turns.py"):
         assert not knows(path, "grpc"), path.name

@@ -76,4 +76,20 @@ def test_reflection_lists_every_service(serving: Serving) -> None:
         "digitserve.v1.ModelService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "inference.GRPCInferenceService",
+        "tensorflow.serving.ModelService",
+        "tensorflow.serving.PredictionService",
     }
+
+
+def test_reflection_describes_what_is_in_a_pool_of_its_own(serving: Serving) -> None:
+    """A protocol that is not ours, as well as ours; what nobody knows is NOT_FOUND."""
+    names = ["inference.GRPCInferenceService", "digitserve.v1.DigitService", "nobody.Knows"]
+    with serving.channel() as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        asked = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=n) for n in names]
+        foreign, own, unknown = stub.ServerReflectionInfo(iter(asked))
+    (file,) = foreign.file_descriptor_response.file_descriptor_proto
+    assert b"ModelStreamInfer" in file
+    assert own.file_descriptor_response.file_descriptor_proto
+    assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

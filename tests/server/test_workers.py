@@ -24,6 +24,7 @@ from support.command import Command, failed_command, server_command
 from support.engines import image_of
 from support.guarded import Tokens, bearer
 from support.models import place
+from support.open_inference import Asking
 from support.scrape import scraped, unused_address
 from support.talk import BLANK, frame, reason_of
 from support.workers import Connection, connected, over, replaced, workers_of
@@ -379,6 +380,19 @@ def test_an_operator_speaks_to_all_through_any(bundles: Path) -> None:
         assert told[0] == told[1]
         # 3 was asked six times, 2 twice: by both together.
         assert {each.version: each.images for each in told[0].versions} == {2: 2, 3: 6}
+
+
+def test_the_open_inference_protocol_changes_the_versions_of_all(bundles: Path) -> None:
+    """What is loaded or unloaded by it, through either worker, is so at both."""
+    place(bundles, 3)
+    with watching_workers(bundles) as command, connected(command, *workers_of(command)) as both:
+        one, other = (Asking(each.channel) for each in both)
+        one.ask("RepositoryModelLoad", model_name="digits/1")
+        assert [each.answering(version=1) for each in both] == [1, 1]
+        assert one.ask("RepositoryIndex") == other.ask("RepositoryIndex")
+        other.ask("RepositoryModelUnload", model_name="digits/1")
+        told = [list(each.ask("ModelMetadata", name="digits").versions) for each in (one, other)]
+        assert told == [["2", "3"], ["2", "3"]]
 
 
 @pytest.mark.parametrize(

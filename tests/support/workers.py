@@ -37,6 +37,7 @@ class Connection:
 
     Attributes:
         worker: the process at its other end.
+        channel: gRPC's.
     """
 
     def __init__(self, command: Command, metadata: Sequence[tuple[str, str]] = ()) -> None:
@@ -59,17 +60,17 @@ class Connection:
 
         gRPC would give who asks again in the same millisecond the one that is closing.
         """
-        self._channel.close()
+        self.channel.close()
         self._connect()
 
     def _connect(self) -> None:
-        self._channel = grpc.insecure_channel(self._address, _OPTIONS)
-        self.digits = digits_pb2_grpc.DigitServiceStub(self._channel)
-        self.models = models_pb2_grpc.ModelServiceStub(self._channel)
+        self.channel = grpc.insecure_channel(self._address, _OPTIONS)
+        self.digits = digits_pb2_grpc.DigitServiceStub(self.channel)
+        self.models = models_pb2_grpc.ModelServiceStub(self.channel)
 
     def close(self) -> None:
         """Lets go of it."""
-        self._channel.close()
+        self.channel.close()
 
 
 @contextmanager

@@ -116,8 +116,8 @@ class Server:
         self._health = Health([*names, *(adapter.name for adapter in adapters)])
         self.registry.on_stable = self._health.model
         neighbours = [self._health.service, *adapters]
-        if config.reflection:  # which cannot tell of adapters: their messages are not in its pool
-            neighbours.append(reflection_service([*names, self._health.service.name]))
+        if config.reflection:
+            neighbours.append(reflection_service([*services, *neighbours]))
         accounts = led.accounts if led else None
         self.guard, reached = _behind_guard(config, accounts, [*services, *neighbours])
         watched = [observed(service, self.observer) for service in reached]

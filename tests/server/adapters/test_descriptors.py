@@ -1,5 +1,7 @@
 """The messages of foreign protocols: apart from all others, and read when they are needed."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,24 @@ def test_a_request_that_is_no_message_is_said_to_be_none() -> None:
     """As by protobuf's own classes."""
     with pytest.raises(DecodeError):
         Protocol(SET, "inference").request("ModelReadyRequest").FromString(b"\xff")
+
+
+def test_a_server_starts_without_reading_any() -> None:
+    """What nobody asks by costs no start."""
+    code = (
+        "from support.engines import InkEngine\n"
+        "from support.serving import serving, versions_of\n"
+        "from digitserve.server.adapters.open_inference.messages import PROTOCOL\n"
+        "with serving(versions=versions_of(InkEngine())) as up, up.channel() as channel:\n"
+        "    print(PROTOCOL.pool.cache_info().currsize)\n"
+        "    channel.unary_unary('/inference.GRPCInferenceService/ServerLive')(b'')\n"
+        "    print(PROTOCOL.pool.cache_info().currsize)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", "1"]

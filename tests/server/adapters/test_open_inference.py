@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,6 +19,9 @@ from support.serving import TEST_CONFIG, Serving, versions_of
 from support.serving import serving as up_with
 
 THREE = b"".join(map(image_of, (3, 1, 4)))
+
+
+DOCS = Path(__file__).parents[3] / "docs/neighbours.md"
 
 
 def values(response: Any) -> dict[str, Any]:
@@ -159,3 +163,11 @@ def test_it_can_be_switched_off() -> None:
     ):
         Asking(channel).ask("ServerLive")
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_refused_is_written_down(name: str) -> None:
+    """In the docs, with Triton's code beside ours."""
+    case = CASES[name]
+    row = f"| {name} | `{case.code}` | `{case.triton or case.code}` | {case.text} |"
+    assert row in DOCS.read_text(encoding="utf-8").splitlines()

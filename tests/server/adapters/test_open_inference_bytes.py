@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from digitserve.server.adapters.open_inference.answers import Form, asked_of
 from digitserve.server.adapters.open_inference.model import OUTPUTS
-from digitserve.server.adapters.open_inference.requests import taken_apart
+from digitserve.server.adapters.open_inference.requests import Kept, taken_apart
 from digitserve.server.engines import Answer
 from support.open_inference import Request, Response, asked_for
 
@@ -55,6 +55,23 @@ def test_a_request_that_is_taken_apart_is_the_same_request(request: Any) -> None
     together.id = parts.request_id.decode()
     together.raw_input_contents.append(parts.raw)
     assert together == request
+
+
+@given(st.lists(st.tuples(REQUESTS, st.lists(TEXT, max_size=4)), max_size=3))
+def test_a_question_that_is_known_again_is_the_same_question(asked: list[Any]) -> None:
+    """With the id and the values of the request at hand, whatever was asked before."""
+    kept: Kept[bytes] = Kept()
+    for request, ids in asked:
+        for each in (*ids, *ids):
+            request.id = each
+            sent = request.SerializeToString()
+            parts, known = taken_apart(sent), kept.of(sent)
+            if parts is None:
+                assert known is None
+                continue
+            assert known in {None, (parts.head, parts.request_id, parts.raw)}
+            if kept.of_head(sent, parts) is None:
+                kept.keep(sent, parts, parts.head)
 
 
 @given(REQUESTS, st.data())

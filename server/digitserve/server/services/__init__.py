@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, cast
 
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 
 from digitserve.server.errors import BadField
@@ -26,6 +27,11 @@ END: Final = End()
 
 # What a handler answers: a message, or the bytes of one where its objects would cost too much.
 Response: TypeAlias = Message | bytes
+
+
+def serialized(response: Response) -> bytes:
+    """The bytes of a response."""
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 class CallEnded(Exception):
@@ -90,10 +96,17 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its full name and its methods by theirs."""
+    """A service.
+
+    Attributes:
+        name: its full name.
+        methods: its methods, by their names.
+        pool: gives the pool that describes its messages; None: protobuf's own does.
+    """
 
     name: str
     methods: Mapping[str, Method]
+    pool: Callable[[], DescriptorPool] | None = None
 
 
 def checked(message: Any, expected: type[Message]) -> Any:

@@ -24,9 +24,8 @@ from digitserve.server.errors import (
     retry_after_ms,
     status_of,
 )
-from digitserve.server.services import END, Method, Response, checked
+from digitserve.server.services import END, Method, Response, checked, serialized
 from digitserve.server.services.drain import Drain
-from digitserve.server.transport.http2.call import serialized
 from digitserve.server.web.call import WebCall, within
 
 BINARY, TEXT = "application/grpc-web", "application/grpc-web-text"

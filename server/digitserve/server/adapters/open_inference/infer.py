@@ -12,7 +12,6 @@ from digitserve.server.adapters.open_inference.requests import Kept, Parts, take
 from digitserve.server.adapters.open_inference.statistics import Statistics
 from digitserve.server.adapters.open_inference.tensors import (
     Tensor,
-    decoded,
     images_in,
     raw_of,
     tensor_of,
@@ -91,17 +90,17 @@ class Inference:
         """What is asked, the request's id, who answers, and the images."""
         known = self._questions.of(data)
         if known is not None:
-            question, raw = known
+            question, request_id, raw = known
             version = answering(self._routing, question.named, question.version, call)
-            return question, b"", version, decoded(raw, question.tensor)
+            images = images_in(raw, question.tensor, _text(request_id))
+            return question, request_id, version, images
         parts = taken_apart(data)
-        asked = None if parts is None else self._questions.of_head(parts.head)
+        asked = None if parts is None else self._questions.of_head(data, parts)
         if parts is None or asked is None:
             return self._read_whole(data, parts, call)
         version = answering(self._routing, asked.named, asked.version, call)
-        request_id = parts.request_id
-        text = _text(request_id) if request_id else ""
-        return asked, request_id, version, images_in(parts.raw, asked.tensor, text)
+        images = images_in(parts.raw, asked.tensor, _text(parts.request_id))
+        return asked, parts.request_id, version, images
 
     def _read_whole(
         self, data: bytes, parts: Parts | None, call: Call
@@ -123,6 +122,8 @@ class Inference:
 
 
 def _text(request_id: bytes) -> str:
+    if not request_id:
+        return ""
     try:
         return request_id.decode()
     except UnicodeDecodeError:

@@ -5,8 +5,8 @@
                head ───────────────────────── head                └ one tensor's values
 
 A client asks the same question again and again: only its name for the request and the pixels are
-other ones.  So protobuf reads a head once, and what was read of it is kept.  Without a name, all
-that comes before the values is the same, to the byte, and so is the length: then looking is enough.
+other ones.  So protobuf reads a head once, and what was read of it is kept.  Mostly a request is as
+long as one before, and the same but for these two: then to compare them is enough.
 """
 
 from typing import Generic, NamedTuple, TypeVar
@@ -31,11 +31,13 @@ class Parts(NamedTuple):
         head: all but the id and the values; a message too.
         request_id: the caller's name for it, as it was sent.
         raw: its values.
+        id_end: where the id ends; 0: it has none.
     """
 
     head: bytes
     request_id: bytes
     raw: bytes
+    id_end: int
 
 
 def taken_apart(data: bytes) -> Parts | None:
@@ -53,7 +55,7 @@ def taken_apart(data: bytes) -> Parts | None:
                 if at + size != end:
                     return None
                 head = data[:begin] if not id_end else data[:id_begin] + data[id_end:begin]
-                return Parts(head, data[id_text:id_end], data[at:])
+                return Parts(head, data[id_text:id_end], data[at:], id_end)
             if tag not in _FIELDS:
                 return None
             at += size
@@ -90,16 +92,27 @@ class Kept(Generic[T]):
     def __init__(self) -> None:
         """Keeps nothing yet."""
         self._by_head: dict[bytes, T] = {}
-        self._by_length: dict[int, tuple[bytes, T]] = {}
-        self.of_head = self._by_head.get
+        self._by_length: dict[int, tuple[bytes, int, bytes, int, T]] = {}
 
-    def of(self, data: bytes) -> tuple[T, bytes] | None:
-        """What was read of a request that had no name and other values alone, and the values."""
-        same = self._by_length.get(len(data))
-        if same is None or not data.startswith(same[0]):
+    def of(self, data: bytes) -> tuple[T, bytes, bytes] | None:
+        """What was read of a request of this length with the same head; and this one's id and raw.
+
+        None: the last one that was this long was another one.
+        """
+        last = self._by_length.get(len(data))
+        if last is None:
             return None
-        before, read = same
-        return read, data[len(before) :]
+        before, id_end, after, begin, read = last
+        if data.startswith(before) and data.startswith(after, id_end):
+            return read, data[len(before) : id_end], data[begin:]
+        return None
+
+    def of_head(self, data: bytes, parts: Parts) -> T | None:
+        """What was read of a request with the same head, of any length."""
+        read = self._by_head.get(parts.head)
+        if read is not None:
+            self._remember(data, parts, read)
+        return read
 
     def keep(self, data: bytes, parts: Parts, read: T) -> None:
         """Keeps what was read of a request, unless its head is long."""
@@ -107,7 +120,13 @@ class Kept(Generic[T]):
             return
         if len(self._by_head) >= _KEPT:
             self._by_head.clear()
-            self._by_length.clear()
         self._by_head[parts.head] = read
-        if not parts.request_id:
-            self._by_length[len(data)] = data[: len(data) - len(parts.raw)], read
+        self._remember(data, parts, read)
+
+    def _remember(self, data: bytes, parts: Parts, read: T) -> None:
+        """What is before the id, its length among it, and between it and the values: two looks."""
+        if len(self._by_length) >= _KEPT:
+            self._by_length.clear()
+        _, request_id, raw, id_end = parts
+        before, begin = data[: id_end - len(request_id)], len(data) - len(raw)
+        self._by_length[len(data)] = before, id_end, data[id_end:begin], begin, read

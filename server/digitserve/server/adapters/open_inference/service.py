@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from digitserve.server.adapters.open_inference.infer import REQUEST, Inference
-from digitserve.server.adapters.open_inference.messages import NAME
+from digitserve.server.adapters.open_inference.messages import NAME, PROTOCOL
 from digitserve.server.adapters.open_inference.messages import request as of
 from digitserve.server.adapters.open_inference.metadata import Metadata
 from digitserve.server.adapters.open_inference.repository import Repository
@@ -69,4 +69,5 @@ def open_inference_service(
             "RepositoryModelLoad": Method(of("RepositoryModelLoadRequest"), repository.load),
             "RepositoryModelUnload": Method(of("RepositoryModelUnloadRequest"), repository.unload),
         },
+        pool=PROTOCOL.pool,
     )

@@ -9,7 +9,7 @@ UNAVAILABLE, so that whoever sent more knows that it was not taken.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitserve.server.adapters.open_inference.infer import REQUEST, Inference
 from digitserve.server.adapters.open_inference.messages import message
@@ -40,8 +40,9 @@ class InferStream:
         self._call, self._config, self._inference = call, config, inference
         self._strict = call.metadata(STRICT) == "true"
         self._watch = None if observer is None else observer.stream()
-        self._line: asyncio.Queue[_Pending | None] = asyncio.Queue(config.max_in_flight_frames)
-        self._most, self._images = config.max_in_flight_images, 0
+        # Bounded by what is let in: its end is always put there at once.
+        self._line: asyncio.Queue[_Pending | None] = asyncio.Queue()
+        self._requests = self._images = 0  # in it
         self._room = asyncio.Event()
         self.messages = 0
         self._reader: asyncio.Task[None] | None = None
@@ -87,20 +88,30 @@ class InferStream:
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while self.cut is None:
+            await self._room_for(1)
             data = await self._next()
             if data is END:
                 break
             # So many images at most, whatever they are encoded as.
             images = 0 if data is GARBAGE else len(data) // PIXELS
-            while self._images and self._images + images > self._most:
-                self._room.clear()
-                await self._room.wait()
+            await self._room_for(images)
+            self._requests += 1
             self._images += images
-            pending = _Pending(Frame(self.messages), images)
+            frame = Frame(self.messages)
             self.messages += 1
-            pending.task = tasks.create_task(self._answered(data, pending.frame))
-            await self._line.put(pending)
-        await self._line.put(None)
+            task = tasks.create_task(self._answered(data, frame))
+            self._line.put_nowait(_Pending(frame, images, task))
+        self._line.put_nowait(None)
+
+    async def _room_for(self, images: int) -> None:
+        """Waits until one more request of so many images may be under way; one alone may be."""
+        config = self._config
+        while self._requests and (
+            self._requests >= config.max_in_flight_frames
+            or self._images + images > config.max_in_flight_images
+        ):
+            self._room.clear()
+            await self._room.wait()
 
     async def _next(self) -> Any:
         """The next message, or END; END too, as soon as the stream is to be drained."""
@@ -128,8 +139,8 @@ class InferStream:
 
     async def _write(self) -> None:
         while (pending := await self._line.get()) is not None:
-            assert pending.task is not None
             outcome = await pending.task
+            self._requests -= 1
             self._images -= pending.images
             self._room.set()
             if isinstance(outcome, Exception):
@@ -139,14 +150,18 @@ class InferStream:
                 self._watch.wrote(pending.frame)
 
 
-class _Pending:
-    """A request that is not answered yet."""
+class _Pending(NamedTuple):
+    """A request that is not answered yet.
 
-    __slots__ = ("frame", "images", "task")
+    Attributes:
+        frame: what is told of it.
+        images: how many it has at most.
+        task: gives its response.
+    """
 
-    def __init__(self, frame: Frame, images: int) -> None:
-        self.frame, self.images = frame, images
-        self.task: asyncio.Task[bytes | Exception] | None = None
+    frame: Frame
+    images: int
+    task: "asyncio.Task[bytes | Exception]"
 
 
 def _failed(data: Any, error: Exception) -> bytes:

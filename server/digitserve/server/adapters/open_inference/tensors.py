@@ -89,11 +89,6 @@ def images_in(raw: bytes, tensor: Tensor, request: str) -> Images:
     """
     if len(raw) != tensor.size:
         raise words.size(request, tensor.size, len(raw))
-    return decoded(raw, tensor)
-
-
-def decoded(raw: bytes, tensor: Tensor) -> Images:
-    """The same of bytes that are as many as they should be."""
     return codec.decode_images(raw, tensor.count, tensor.encoding, tensor.count)
 
 

@@ -57,6 +57,7 @@ def prediction_service(
                 PROTOCOL.request("GetModelMetadataRequest"), get_model_metadata
             ),
         },
+        pool=PROTOCOL.pool,
     )
 
 

@@ -15,7 +15,15 @@ from digitserve.server.errors import (
     retry_after_ms,
     status_of,
 )
-from digitserve.server.services import END, GARBAGE, CallEnded, Garbage, Method, Response
+from digitserve.server.services import (
+    END,
+    GARBAGE,
+    CallEnded,
+    Garbage,
+    Method,
+    Response,
+    serialized,
+)
 from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
 from digitserve.server.transport.http2.heads import (
@@ -322,8 +330,3 @@ class Http2Call:
         if self._timer is not None:
             self._timer.cancel()
         self.sent()
-
-
-def serialized(response: Response) -> bytes:
-    """The bytes of a response."""
-    return response if isinstance(response, bytes) else response.SerializeToString()
