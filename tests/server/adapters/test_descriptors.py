@@ -42,13 +42,14 @@ def test_a_request_that_is_no_message_is_said_to_be_none() -> None:
 def test_a_server_starts_without_reading_any() -> None:
     """What nobody asks by costs no start."""
     code = (
+        "HANDLERS = 'digitserve.server.adapters.open_inference.handlers'\n"
         "from support.engines import InkEngine\n"
         "from support.serving import serving, versions_of\n"
         "from digitserve.server.adapters.open_inference.messages import PROTOCOL\n"
         "with serving(versions=versions_of(InkEngine())) as up, up.channel() as channel:\n"
-        "    print(PROTOCOL.pool.cache_info().currsize)\n"
+        "    print(PROTOCOL.pool.cache_info().currsize, HANDLERS in sys.modules)\n"
         "    channel.unary_unary('/inference.GRPCInferenceService/ServerLive')(b'')\n"
-        "    print(PROTOCOL.pool.cache_info().currsize)\n"
+        "    print(PROTOCOL.pool.cache_info().currsize, HANDLERS in sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"],
@@ -57,4 +58,4 @@ def test_a_server_starts_without_reading_any() -> None:
         timeout=60,
         check=True,
     )
-    assert done.stdout.split() == ["0", "1"]
+    assert done.stdout.split() == ["0", "False", "1", "True"]

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -45,6 +44,9 @@ class Protocol:
 
     def _pool(self) -> DescriptorPool:
         """The pool, which holds all of them."""
+        # With the first message: it takes longer to read than the rest of this.
+        from google.protobuf.descriptor_pb2 import FileDescriptorSet  # noqa: PLC0415
+
         pool = DescriptorPool()
         for file in FileDescriptorSet.FromString(self._descriptor_set.read_bytes()).file:
             pool.AddSerializedFile(file.SerializeToString())

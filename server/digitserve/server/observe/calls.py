@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from digitserve.server.errors import DeadlinePassed, code_of, first_cause, reason_of
+from digitserve.server.errors import DeadlinePassed
 from digitserve.server.observe.counted import OK, Calls
 from digitserve.server.observe.facts import CALLER, CURRENT, Facts
 from digitserve.server.observe.observer import Observer
@@ -23,6 +23,7 @@ from digitserve.server.services import (
     parsed,
     unread,
 )
+from digitserve.server.statuses import code_of, first_cause, reason_of
 
 _CANCELLED = "CANCELLED"
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from digitserve.server.errors import code_of, reason_of
 from digitserve.server.observe.facts import CURRENT, Facts
 from digitserve.server.observe.figures import Figures
 from digitserve.server.services import Call
 from digitserve.server.services.window import Frame
+from digitserve.server.statuses import code_of, reason_of
 from digitserve.server.turns import Turn
 from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2

@@ -1,7 +1,7 @@
 """The DigitService handlers: protobuf on one side, arrays on the other.
 
 Nothing here knows Keras, sockets or flags.  A handler decodes, asks the engine and encodes; which
-error becomes which status is decided once, in `errors.py`.
+error becomes which status is decided once, in `statuses.py`.
 """
 
 from digitserve.server import codec, wire

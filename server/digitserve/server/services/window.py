@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from digitserve.server.admission import Admission
 from digitserve.server.codec import Images
-from digitserve.server.errors import DeadlinePassed, status_of
+from digitserve.server.errors import DeadlinePassed
+from digitserve.server.statuses import status_of
 from digitserve.server.turns import Turn
 from digitserve.v1 import digits_pb2
 

@@ -16,16 +16,10 @@ from starlette.datastructures import Headers
 from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
-from digitserve.server.errors import (
-    BadField,
-    DeadlinePassed,
-    QueueFull,
-    RateExceeded,
-    retry_after_ms,
-    status_of,
-)
+from digitserve.server.errors import BadField, DeadlinePassed, QueueFull, RateExceeded
 from digitserve.server.services import END, Method, Response, checked, serialized
 from digitserve.server.services.drain import Drain
+from digitserve.server.statuses import retry_after_ms, status_of
 from digitserve.server.web.call import WebCall, within
 
 BINARY, TEXT = "application/grpc-web", "application/grpc-web-text"

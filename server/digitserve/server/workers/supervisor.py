@@ -17,12 +17,12 @@ from typing import Any, cast
 from digitserve.server.addresses import holding
 from digitserve.server.app import metrics_at
 from digitserve.server.config import Config
-from digitserve.server.errors import first_cause
 from digitserve.server.guard.guarding import Guard
 from digitserve.server.guard.tls import tls_of
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.standing import of_process, of_registry
 from digitserve.server.services.models import model_service
+from digitserve.server.statuses import first_cause
 from digitserve.server.versions.watch import Watch
 from digitserve.server.workers.channel import ChannelClosed
 from digitserve.server.workers.crew import Crew

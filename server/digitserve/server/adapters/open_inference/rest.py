@@ -16,9 +16,10 @@ from digitserve.server.adapters.open_inference.json_tensors import (
 )
 from digitserve.server.adapters.open_inference.messages import message
 from digitserve.server.adapters.open_inference.openapi import document
-from digitserve.server.errors import BadField, DeadlinePassed, status_of
+from digitserve.server.errors import BadField, DeadlinePassed
 from digitserve.server.services import Method, Service, serialized
 from digitserve.server.services.drain import Drain
+from digitserve.server.statuses import status_of
 from digitserve.server.web.call import Caller, within
 from digitserve.server.web.grpc_web import peer_of
 

@@ -1,22 +1,25 @@
-"""GRPCInferenceService: which handler answers what."""
+"""GRPCInferenceService: which handler answers what.
 
-from collections.abc import Callable
+Handlers and messages are read when the first call comes: a server that nobody asks this way starts
+as fast as one that could not be.
+"""
 
-from digitserve.server.adapters.open_inference.infer import REQUEST, Inference
+from collections.abc import Callable, Coroutine
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
 from digitserve.server.adapters.open_inference.messages import NAME, PROTOCOL
 from digitserve.server.adapters.open_inference.messages import request as of
-from digitserve.server.adapters.open_inference.metadata import Metadata
-from digitserve.server.adapters.open_inference.repository import Repository
-from digitserve.server.adapters.open_inference.statistics import Statistics
-from digitserve.server.adapters.open_inference.stream import InferStream
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
 from digitserve.server.observe.observer import Observer
-from digitserve.server.services import Method, Service, StreamCall, unread
+from digitserve.server.services import Method, Service, unread
 from digitserve.server.services.drain import Drain
-from digitserve.server.services.predicting import Predicting
-from digitserve.server.services.routing import Routing
 from digitserve.server.versions.registry import Registry
+
+if TYPE_CHECKING:
+    from digitserve.server.adapters.open_inference.handlers import Handlers
 
 
 def open_inference_service(
@@ -40,34 +43,46 @@ def open_inference_service(
         models: the ModelService that changes versions.
         ready: whether calls are welcome.
     """
-    statistics = Statistics()
-    predicting = Predicting(admission, observer)
-    inference = Inference(Routing(registry), predicting, statistics, config.max_images)
-    told = Metadata(config, registry, statistics, ready)
-    repository = Repository(models, control=config.model_control)
 
-    async def model_stream_infer(call: StreamCall) -> None:
-        stream = InferStream(call, config, inference, observer)
-        with drain.joined(stream):
-            await stream.run()
-        if stream.cut is not None:
-            raise stream.cut
+    @cache
+    def handlers() -> "Handlers":
+        from digitserve.server.adapters.open_inference.handlers import Handlers  # noqa: PLC0415
 
-    return Service(
-        NAME,
-        {
-            "ServerLive": Method(of("ServerLiveRequest"), told.server_live),
-            "ServerReady": Method(of("ServerReadyRequest"), told.server_ready),
-            "ModelReady": Method(of("ModelReadyRequest"), told.model_ready),
-            "ServerMetadata": Method(of("ServerMetadataRequest"), told.server_metadata),
-            "ModelMetadata": Method(of("ModelMetadataRequest"), told.model_metadata),
-            "ModelInfer": Method(unread(REQUEST), inference.infer, light=True),
-            "ModelStreamInfer": Method(unread(REQUEST), stream=model_stream_infer),
-            "ModelConfig": Method(of("ModelConfigRequest"), told.model_config),
-            "ModelStatistics": Method(of("ModelStatisticsRequest"), told.model_statistics),
-            "RepositoryIndex": Method(of("RepositoryIndexRequest"), repository.index),
-            "RepositoryModelLoad": Method(of("RepositoryModelLoadRequest"), repository.load),
-            "RepositoryModelUnload": Method(of("RepositoryModelUnloadRequest"), repository.unload),
-        },
-        pool=PROTOCOL.pool,
-    )
+        return Handlers(
+            config, registry, drain, admission, observer=observer, models=models, ready=ready
+        )
+
+    return Service(NAME, _methods(handlers), pool=PROTOCOL.pool)
+
+
+# Where each handler is among them.
+_TELL = {
+    "ServerLive": "told.server_live",
+    "ServerReady": "told.server_ready",
+    "ModelReady": "told.model_ready",
+    "ServerMetadata": "told.server_metadata",
+    "ModelMetadata": "told.model_metadata",
+    "ModelConfig": "told.model_config",
+    "ModelStatistics": "told.model_statistics",
+    "RepositoryIndex": "repository.index",
+    "RepositoryModelLoad": "repository.load",
+    "RepositoryModelUnload": "repository.unload",
+}
+
+
+def _methods(handlers: "Callable[[], Handlers]") -> dict[str, Method]:
+    def found(where: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        handler = attrgetter(where)
+
+        def called(*asked: Any) -> Coroutine[Any, Any, Any]:
+            # The handler's own coroutine: another one around it would cost as much again.
+            coroutine: Coroutine[Any, Any, Any] = handler(handlers())(*asked)
+            return coroutine
+
+        return called
+
+    asked = unread(of("ModelInferRequest"))
+    methods = {name: Method(of(f"{name}Request"), found(where)) for name, where in _TELL.items()}
+    methods["ModelInfer"] = Method(asked, found("inference.infer"), light=True)
+    methods["ModelStreamInfer"] = Method(asked, stream=found("stream"))
+    return methods

@@ -15,11 +15,12 @@ from digitserve.server.adapters.open_inference.infer import REQUEST, Inference
 from digitserve.server.adapters.open_inference.messages import message
 from digitserve.server.codec import PIXELS
 from digitserve.server.config import Config
-from digitserve.server.errors import CredentialExpired, DomainError, Draining, status_of
+from digitserve.server.errors import CredentialExpired, DomainError, Draining
 from digitserve.server.observe.observer import Observer
 from digitserve.server.services import END, GARBAGE, StreamCall, checked, parsed
 from digitserve.server.services.known import KnownStream
 from digitserve.server.services.window import Frame
+from digitserve.server.statuses import status_of
 from digitserve.server.wire import varint
 
 STRICT = "triton_grpc_error"

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError, Message
 
-from digitserve.server.errors import (
-    BadField,
-    MessageTooLong,
-    QueueFull,
-    RateExceeded,
-    retry_after_ms,
-    status_of,
-)
+from digitserve.server.errors import BadField, MessageTooLong, QueueFull, RateExceeded
 from digitserve.server.services import (
     END,
     GARBAGE,
@@ -24,6 +17,7 @@ from digitserve.server.services import (
     Response,
     serialized,
 )
+from digitserve.server.statuses import retry_after_ms, status_of
 from digitserve.server.transport.http2 import frames
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
 from digitserve.server.transport.http2.heads import (

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from digitserve.server.errors import first_cause
 from digitserve.server.services import CallEnded, checked
 from digitserve.server.services.drain import Drain
+from digitserve.server.statuses import first_cause
 from digitserve.server.transport.http2.call import Http2Call
 
 

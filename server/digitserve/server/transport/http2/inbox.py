@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.empty_pb2 import Empty
 
-from digitserve.server.errors import (
-    CompressionUnknown,
-    DomainError,
-    MetadataTooLong,
-    MethodUnknown,
-)
+from digitserve.server.errors import CompressionUnknown, DomainError, MetadataTooLong, MethodUnknown
 from digitserve.server.services import Method
 from digitserve.server.transport.http2 import frames, heads
 from digitserve.server.transport.http2.call import WINDOW, Http2Call
