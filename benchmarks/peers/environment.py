@@ -23,8 +23,15 @@ def interpreter(peer: Peer) -> Path:
     """
     if not peer.requirements:
         return Path(sys.executable)
-    pins = ROOT / f"requirements/peers/{peer.requirements}.txt"
-    home = _HOME / peer.requirements
+    return made(_HOME / peer.requirements, ROOT / f"requirements/peers/{peer.requirements}.txt")
+
+
+def made(home: Path, pins: Path) -> Path:
+    """The Python of the environment in a folder: made once, and anew when its pins change.
+
+    Raises:
+        InstallError: if a package cannot be had.
+    """
     ready, python = home / "ready", home / "bin/python"
     wanted = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
     if not (ready.exists() and ready.read_text(encoding="utf-8") == wanted):

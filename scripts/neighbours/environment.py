@@ -1,15 +1,11 @@
-"""An environment of its own for each foreign client: made once, and anew when its pins change."""
+"""An environment of its own for each foreign client."""
 
-import hashlib
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+from benchmarks.peers.environment import InstallError, made
 from proving import Skipped
 
 ROOT = Path(__file__).resolve().parents[2]
-_HOME = ROOT / ".venv-neighbours"
 
 
 def interpreter(name: str) -> Path:
@@ -18,21 +14,7 @@ def interpreter(name: str) -> Path:
     Raises:
         Skipped: if its packages cannot be had.
     """
-    pins = ROOT / f"requirements/neighbours/{name}.txt"
-    home = _HOME / name
-    ready, python = home / "ready", home / "bin/python"
-    wanted = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
-    if not (ready.exists() and ready.read_text(encoding="utf-8") == wanted):
-        shutil.rmtree(home, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", str(home))
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        _run(*pip, "-r", str(pins))
-        ready.write_text(wanted, encoding="utf-8")
-    return python
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
-        raise Skipped(f"`{Path(command[0]).name} {' '.join(command[1:5])} …`: {last}")
+    try:
+        return made(ROOT / ".venv-neighbours" / name, ROOT / f"requirements/neighbours/{name}.txt")
+    except InstallError as error:
+        raise Skipped(str(error)) from error

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from digitserve.server.adapters import Behind
 from digitserve.server.adapters.wanted import adapters_of
 from digitserve.server.admission import Admission
 from digitserve.server.config import Config
@@ -104,13 +105,15 @@ class Server:
             models,
         )
         adapters = adapters_of(
-            config,
-            self.registry,
-            self._drain,
-            self.admission,
-            observer=self.observer,
-            models=models,
-            ready=lambda: self._health.ready,
+            Behind(
+                config,
+                self.registry,
+                self._drain,
+                self.admission,
+                self.observer,
+                models,
+                ready=lambda: self._health.ready,
+            )
         )
         names = [service.name for service in services]
         self._health = Health([*names, *(adapter.name for adapter in adapters)])

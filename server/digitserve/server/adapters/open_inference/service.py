@@ -9,48 +9,23 @@ from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from digitserve.server.adapters import Behind
 from digitserve.server.adapters.open_inference.messages import NAME, PROTOCOL
 from digitserve.server.adapters.open_inference.messages import request as of
-from digitserve.server.admission import Admission
-from digitserve.server.config import Config
-from digitserve.server.observe.observer import Observer
 from digitserve.server.services import Method, Service, unread
-from digitserve.server.services.drain import Drain
-from digitserve.server.versions.registry import Registry
 
 if TYPE_CHECKING:
     from digitserve.server.adapters.open_inference.handlers import Handlers
 
 
-def open_inference_service(
-    config: Config,
-    registry: Registry,
-    drain: Drain,
-    admission: Admission,
-    *,
-    observer: Observer | None,
-    models: Service,
-    ready: Callable[[], bool],
-) -> Service:
-    """Makes the service.
-
-    Args:
-        config: how the server runs.
-        registry: its versions.
-        drain: what open streams are told by.
-        admission: who is let in.
-        observer: what sees each turn; None: nobody wants to know.
-        models: the ModelService that changes versions.
-        ready: whether calls are welcome.
-    """
+def open_inference_service(behind: Behind) -> Service:
+    """Makes the service."""
 
     @cache
     def handlers() -> "Handlers":
         from digitserve.server.adapters.open_inference.handlers import Handlers  # noqa: PLC0415
 
-        return Handlers(
-            config, registry, drain, admission, observer=observer, models=models, ready=ready
-        )
+        return Handlers(behind)
 
     return Service(NAME, _methods(handlers), pool=PROTOCOL.pool)
 
