@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 _UNIX = "unix:"
 _LAST_PORT = 65535
@@ -71,9 +72,7 @@ def _at_every(address: str, take: Callable[..., socket.socket]) -> tuple[str, li
     """Takes a port at every address of its host, or at none."""
     host, port = host_and_port(address)
     try:
-        found = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = _found(host, port, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise AddressError(f"{address}: {error}") from error
     sockets: list[socket.socket] = []
@@ -108,10 +107,18 @@ def is_local(address: str) -> bool:
         return True
     host, port = host_and_port(address)
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        found = _found(host, port)
     except OSError:
         return True  # nobody can call it; listening will say why
     return all(ip_address(str(place[0]).partition("%")[0]).is_loopback for *_, place in found)
+
+
+def _found(host: str, port: int, flags: int = 0) -> list[tuple[Any, ...]]:
+    """What a host and a port mean."""
+    name = host.strip("[]")
+    # As bytes, or Python would read its tables of all scripts first.
+    known: bytes | str = name.encode() if name.isascii() else name
+    return list(socket.getaddrinfo(known, port, type=socket.SOCK_STREAM, flags=flags))
 
 
 def _hold(name: str, family: int, place: tuple[object, ...]) -> socket.socket:

@@ -57,7 +57,6 @@ def prediction_service(
                 PROTOCOL.request("GetModelMetadataRequest"), get_model_metadata
             ),
         },
-        pool=PROTOCOL.pool,
     )
 
 

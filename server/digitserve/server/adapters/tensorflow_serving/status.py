@@ -38,5 +38,4 @@ def model_service(registry: Registry) -> Service:
     return Service(
         "tensorflow.serving.ModelService",
         {"GetModelStatus": Method(PROTOCOL.request("GetModelStatusRequest"), get_model_status)},
-        pool=PROTOCOL.pool,
     )
