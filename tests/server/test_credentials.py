@@ -15,6 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
+from digitserve.server.adapters.open_inference import messages as open_inference
+from digitserve.server.adapters.tensorflow_serving import messages as tensorflow_serving
 from digitserve.server.guard.scopes import Scope, scope_of
 from digitserve.server.guard.tokens import make_token
 from digitserve.v1 import digits_pb2, models_pb2
@@ -25,16 +27,35 @@ from support.serving import Serving
 from support.talk import reason_of
 
 _DIGITS, _MODELS = "/digitserve.v1.DigitService", "/digitserve.v1.ModelService"
+_OPEN_INFERENCE, _TENSORFLOW = "/inference.GRPCInferenceService", "/tensorflow.serving"
 PREDICT = [
     f"{_DIGITS}/Predict",
     f"{_DIGITS}/StreamPredict",
     f"{_MODELS}/GetLimits",
     f"{_MODELS}/ListVersions",
+    *(
+        f"{_OPEN_INFERENCE}/{name}"
+        for name in (
+            "ServerMetadata",
+            "ModelMetadata",
+            "ModelInfer",
+            "ModelStreamInfer",
+            "ModelConfig",
+            "ModelStatistics",
+            "RepositoryIndex",
+        )
+    ),
+    f"{_TENSORFLOW}.PredictionService/Predict",
+    f"{_TENSORFLOW}.PredictionService/GetModelMetadata",
+    f"{_TENSORFLOW}.ModelService/GetModelStatus",
 ]
 ADMIN = [
     f"{_MODELS}/{name}"
     for name in ("LoadVersion", "PromoteVersion", "RollBackVersion", "UnloadVersion", "SetLabel")
 ]
+ADMIN += [f"{_OPEN_INFERENCE}/RepositoryModel{change}" for change in ("Load", "Unload")]
+# Whoever balances the load has no credential.
+OPEN = [f"{_OPEN_INFERENCE}/{name}" for name in ("ServerLive", "ServerReady", "ModelReady")]
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 
 
@@ -86,7 +107,7 @@ def refused(
         unary: Any = channel.unary_unary(path)
 
         def call() -> object:
-            if path.endswith("StreamPredict"):
+            if path.endswith(("StreamPredict", "StreamInfer")):
                 return list(stream(iter([data]), metadata=metadata, timeout=30))
             return unary(data, metadata=metadata, timeout=30)
 
@@ -186,14 +207,23 @@ def test_a_credential_without_the_scope_reaches_no_handler(
 
 def test_every_method_is_covered_here(up: Guarded) -> None:
     """A new method is a new row above."""
-    services = (digits_pb2.DESCRIPTOR, models_pb2.DESCRIPTOR)
+    own = (
+        *digits_pb2.DESCRIPTOR.services_by_name.values(),
+        *models_pb2.DESCRIPTOR.services_by_name.values(),
+    )
+    adapters = (
+        open_inference.PROTOCOL.pool().FindServiceByName(_OPEN_INFERENCE[1:]),
+        *(
+            tensorflow_serving.PROTOCOL.pool().FindServiceByName(f"{_TENSORFLOW[1:]}.{name}")
+            for name in ("PredictionService", "ModelService")
+        ),
+    )
     there = {
         f"/{service.full_name}/{method.name}"
-        for file in services
-        for service in file.services_by_name.values()
+        for service in (*own, *adapters)
         for method in service.methods
     }
-    assert there == {*PREDICT, *ADMIN}
+    assert there == {*PREDICT, *ADMIN, *OPEN}
 
 
 def test_a_service_that_nobody_wrote_down_is_closed() -> None:

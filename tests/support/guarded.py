@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from digitserve.server import app
+from digitserve.server.adapters.wanted import adapters_of
 from digitserve.server.guard import guarding as guarding_
 from digitserve.server.guard.guarding import Guard
 from digitserve.server.guard.tokens import make_token
@@ -116,6 +117,7 @@ def guarding(tokens: Tokens, monkeypatch: pytest.MonkeyPatch, **config: Any) -> 
         patch.setattr(guarding_, "Guard", partial(Guard, wall=wall, clock=clock))
         for name in ("digit_service", "model_service"):
             patch.setattr(app, name, _recorded(getattr(app, name), reached))
+        patch.setattr(app, "adapters_of", _all_recorded(adapters_of, reached))
         told = replace(
             TEST_CONFIG,
             tokens=tokens.path,
@@ -130,16 +132,20 @@ def guarding(tokens: Tokens, monkeypatch: pytest.MonkeyPatch, **config: Any) -> 
 
 def _recorded(make: Any, reached: list[str]) -> Any:
     """Makes a service whose handlers write down that they were reached."""
+    return lambda *parts: _writing_down(make(*parts), reached)
 
-    def made(*parts: Any) -> Service:
-        service: Service = make(*parts)
-        methods = {
-            name: _writing(method, f"/{service.name}/{name}", reached)
-            for name, method in service.methods.items()
-        }
-        return replace(service, methods=methods)
 
-    return made
+def _all_recorded(make: Any, reached: list[str]) -> Any:
+    """Makes several such."""
+    return lambda *parts: [_writing_down(service, reached) for service in make(*parts)]
+
+
+def _writing_down(service: Service, reached: list[str]) -> Service:
+    methods = {
+        name: _writing(method, f"/{service.name}/{name}", reached)
+        for name, method in service.methods.items()
+    }
+    return replace(service, methods=methods)
 
 
 def _writing(method: Method, path: str, reached: list[str]) -> Method:
