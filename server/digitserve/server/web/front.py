@@ -49,7 +49,11 @@ class Front:
             tls: what callers must speak; None: plain text.
         """
         called = [
-            Route(f"/{service.name}/{name}", GrpcWeb(method, drain, max_message_bytes))
+            Route(
+                f"/{service.name}/{name}",
+                GrpcWeb(method, drain, max_message_bytes),
+                methods=["POST"],
+            )
             for service in services
             for name, method in service.methods.items()
         ]

@@ -160,6 +160,6 @@ async def _drained(hand: Hand, lame_duck_s: float, within_s: float) -> bool:
         return True
     try:
         clean = await hand.order("drain", {"lame_duck_s": lame_duck_s}, within_s)
-    except Exception:
+    except Exception:  # gone, silent or broken: whatever it was, that is no clean end
         clean = False
     return await hand.bury() == 0 and clean is True

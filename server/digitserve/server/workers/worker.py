@@ -115,7 +115,7 @@ class Worker:
             version = await self._load(number, path, gates, pause_s)
         except BundleError:
             raise
-        except Exception:
+        except Exception:  # whatever it was, it ends this version and not the worker
             _log.exception("version %d", number)
             why = "could not be loaded, for a reason that nobody foresaw"
             raise BundleError(path, why) from None

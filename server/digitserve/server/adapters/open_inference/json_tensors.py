@@ -17,11 +17,24 @@ from digitserve.server.errors import BadField
 _DTYPES = {"UINT8": "u1", "FP32": "<f4", "INT64": "<i8"}
 
 
-def request_of(text: bytes, binary: bytes, model: str, version: str) -> Any:
+def object_of(text: bytes) -> dict[str, Any]:
+    """What a JSON text says.
+
+    Raises:
+        BadField: if it is none, or no object.
+    """
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadField("body", "NOT_JSON", f"expected JSON: {error}") from None
+    return _object(told, "body")
+
+
+def request_of(told: dict[str, Any], binary: bytes, model: str, version: str) -> Any:
     """A ModelInferRequest.
 
     Args:
-        text: the JSON.
+        told: the JSON.
         binary: what comes after it.
         model: the model's name, as the path says it.
         version: the version's; empty: none.
@@ -29,7 +42,6 @@ def request_of(text: bytes, binary: bytes, model: str, version: str) -> Any:
     Raises:
         BadField: naming what was expected and what came.
     """
-    told = _object(_parsed(text), "body")
     request = message("ModelInferRequest")(
         model_name=model, model_version=version, id=_text(told.get("id", ""), "id")
     )
@@ -58,9 +70,8 @@ def request_of(text: bytes, binary: bytes, model: str, version: str) -> Any:
     return request
 
 
-def wants_binary(text: bytes) -> tuple[bool, dict[str, bool]]:
+def wants_binary(told: dict[str, Any]) -> tuple[bool, dict[str, bool]]:
     """Whether outputs are wanted as bytes: of all that do not say, and of those that do."""
-    told = _object(_parsed(text), "body")
     overall = _object(told.get("parameters", {}), "parameters").get("binary_data_output", False)
     named = {}
     for each in _list(told.get("outputs", []), "outputs"):
@@ -94,13 +105,6 @@ def response_of(data: bytes, overall: bool, named: dict[str, bool]) -> tuple[byt
     if response.id:
         said["id"] = response.id
     return json.dumps(said).encode(), b"".join(binary)
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadField("body", "NOT_JSON", f"expected JSON: {error}") from None
 
 
 def _cut(binary: bytes, size: object, where: str) -> tuple[bytes, bytes]:

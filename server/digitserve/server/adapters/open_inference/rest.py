@@ -1,6 +1,5 @@
 """The protocol over HTTP/1.1: JSON in place of messages, and the same handlers behind it."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from digitserve.server.adapters.open_inference.json_tensors import (
+    object_of,
     request_of,
     response_of,
     wants_binary,
@@ -125,10 +125,9 @@ class Rest:
         length = _json_length(request.headers.get(_HEADER), len(body))
         if length > _MOST_JSON:
             raise TooLong(f"expected at most {_MOST_JSON} bytes of JSON, got {length}")
-        text, binary = body[:length], body[length:]
-        named = _named(request)
-        asked = request_of(text, binary, named["name"], named["version"])
-        overall, each = wants_binary(text)
+        told, named = object_of(body[:length]), _named(request)
+        asked = request_of(told, body[length:], named["name"], named["version"])
+        overall, each = wants_binary(told)
         said, tensors = response_of(await called.said("ModelInfer", asked), overall, each)
         if not tensors:
             return Response(said, media_type="application/json")
@@ -199,6 +198,4 @@ def _failed(error: Exception) -> Response:
         headers["retry-after"] = str(max(1, round(getattr(error, "retry_after_s", 1.0))))
     if code == 401:
         headers["www-authenticate"] = "Bearer"
-    return Response(
-        json.dumps({"error": status.message}), code, headers, media_type="application/json"
-    )
+    return JSONResponse({"error": status.message}, code, headers)
