@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from digitserve.server.engines import ENGINES
+from support.models import place
 from support.serving import TEST_CONFIG, Serving, serving
 
 
@@ -16,3 +18,10 @@ def _serving(request: pytest.FixtureRequest) -> Iterator[Serving]:
         pytest.importorskip("tensorflow", reason="the engine `tensorflow` needs the extra trainer")
     with serving(replace(TEST_CONFIG, engine=request.param)) as up:
         yield up
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    """A folder with two versions."""
+    place(tmp_path / "models", 1, 2)
+    return tmp_path / "models"

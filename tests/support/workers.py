@@ -1,16 +1,20 @@
-"""A supervisor and its workers as processes: who they are, and whose a connection is."""
+"""A supervisor and its workers as processes: started, found, loaded, and whose a connection is."""
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
+import pytest
+from grpc_status import rpc_status
 
 from digitserve.v1 import digits_pb2, digits_pb2_grpc, models_pb2, models_pb2_grpc
-from support.command import Command
-from support.talk import BLANK
+from support.command import Command, server_command
+from support.talk import BLANK, reason_of
 
 # gRPC's own tries again would hide what failed.
 _OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
@@ -102,3 +106,87 @@ def _sockets(pid: int) -> set[str]:
             with suppress(OSError):
                 found.add(os.readlink(folder / name))
     return {each for each in found if each.startswith("socket:")}
+
+
+def serving_workers(*arguments: str) -> Any:
+    """Two workers, without a lame duck."""
+    return server_command("--workers", "2", "--lame-duck", "0", *arguments)
+
+
+@contextmanager
+def watching_workers(folder: Path, *arguments: str) -> Iterator[Command]:
+    """Two workers that serve this folder, whose versions callers may change."""
+    with serving_workers("--models", str(folder), "--model-control", *arguments) as command:
+        yield command
+
+
+def refusal(call: Any, request: Any, **how: Any) -> str:
+    """Why a call is refused; nothing if it is not."""
+    try:
+        call(request, **how)
+    except grpc.RpcError as error:
+        return reason_of(rpc_status.from_call(error))
+    return ""
+
+
+def meddle(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Has the processes that are started from now on run this first."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+class Load:
+    """A caller on a connection of its own, one call after the other, and what it saw.
+
+    Attributes:
+        round: a number that the test sets.
+        seen: the versions that answered, each with the round in which it was asked.
+        failures: of the calls that failed.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.seen: list[tuple[int, int]] = []
+        self.failures: list[grpc.RpcError] = []
+        self.round = 0
+        self._more, self._over = threading.Condition(), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            asked = self.round
+            try:
+                self.seen.append((asked, self.connection.answering()))
+            except grpc.RpcError as error:
+                self.failures.append(error)
+                self.connection.again()
+            with self._more:
+                self._more.notify_all()
+
+    def grown(self) -> None:
+        """Waits until it saw more."""
+        before = len(self.seen)
+        with self._more:
+            assert self._more.wait_for(lambda: len(self.seen) > before + 3, timeout=60)
+
+    def stop(self) -> None:
+        """Waits for the last call."""
+        self._over.set()
+        self._thread.join()
+
+
+@contextmanager
+def loaded(command: Command, connections: int) -> Iterator[list[Load]]:
+    """So many callers while the block runs."""
+    with ExitStack() as stack:
+        made = [Connection(command) for _ in range(connections)]
+        for each in made:
+            stack.callback(each.close)
+        loads = [Load(each) for each in made]
+        for load in loads:
+            stack.callback(load.stop)
+        for load in loads:
+            load.grown()
+        yield loads
