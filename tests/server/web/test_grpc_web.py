@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from digitserve.server.app import MissingExtra
 from digitserve.server.guard.tokens import make_token
+from digitserve.server.web import front
 from digitserve.v1 import digits_pb2
 from support.command import server_command
 from support.engines import HeldEngine, InkEngine, image_of
@@ -303,6 +304,20 @@ def test_workers_share_the_port() -> None:
             connection.close()
         command.signal(signal.SIGINT)
         assert command.wait() == 0
+
+
+def test_who_comes_when_it_is_full_is_told_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is let in when others have left."""
+    monkeypatch.setattr(front, "_MOST_CONNECTIONS", 2)
+    body = framed(digits_pb2.PredictRequest(pixels=image_of(8)))
+    with serving(HTTP, versions_of(InkEngine())) as up:
+        host, _, port = up.server.http.partition(":")
+        idle = [socket.create_connection((host, int(port))) for _ in range(2)]
+        assert asked(up, PREDICT, body)[0].status == 503
+        for each in idle:
+            each.close()
+        while asked(up, PREDICT, body)[0].status == 503:
+            pass
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
