@@ -2,37 +2,19 @@
 
 import asyncio
 import base64
-import json
-import signal
 import socket
-import ssl
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from pathlib import Path
-from typing import Any
+from http.client import HTTPConnection
 from urllib.parse import unquote
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from digitserve.server.app import MissingExtra
-from digitserve.server.guard.tokens import make_token
-from digitserve.server.web import front
 from digitserve.v1 import digits_pb2
-from support.command import server_command
 from support.engines import HeldEngine, InkEngine, image_of
-from support.keys import Authority
-from support.scrape import unused_address
-from support.serving import TEST_CONFIG, Serving, serving, versions_of
-
-PREDICT = "/digitserve.v1.DigitService/Predict"
-STREAM = "/digitserve.v1.DigitService/StreamPredict"
-HTTP = replace(TEST_CONFIG, http="127.0.0.1:0")
-ORIGIN = "https://page.example"
-
-Frames = list[tuple[int, bytes]]
+from support.serving import Serving, serving, versions_of
+from support.web import HTTP, ORIGIN, PREDICT, STREAM, asked, framed, frames, predicted, trailers
 
 
 @pytest.fixture(scope="module", name="up")
@@ -40,48 +22,6 @@ def _up() -> Iterator[Serving]:
     """A server that serves HTTP too, also to the pages of one other origin."""
     with serving(replace(HTTP, http_origins=(ORIGIN,)), versions_of(InkEngine())) as up:
         yield up
-
-
-def framed(message: Any) -> bytes:
-    """A message as gRPC frames it."""
-    data = message if isinstance(message, bytes) else message.SerializeToString()
-    return b"\0" + len(data).to_bytes(4, "big") + data
-
-
-def frames(body: bytes) -> Frames:
-    """The frames of a body, each with its flag."""
-    found = []
-    while body:
-        size = int.from_bytes(body[1:5], "big")
-        found.append((body[0], body[5 : 5 + size]))
-        body = body[5 + size :]
-    return found
-
-
-def trailers(found: Frames) -> dict[str, str]:
-    """What the last frame says."""
-    flag, block = found[-1]
-    assert flag == 0x80
-    return dict(line.split(": ", 1) for line in block.decode().splitlines())
-
-
-def asked(
-    up: Serving, path: str, body: bytes, kind: str = "application/grpc-web+proto", **headers: str
-) -> tuple[HTTPResponse, bytes]:
-    """Posts a body; gives the answer and its body."""
-    connection = HTTPConnection(up.server.http, timeout=60)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request("POST", path, body, {"content-type": kind} | named)
-    response = connection.getresponse()
-    said = response.read()
-    connection.close()
-    return response, said
-
-
-def predicted(found: Frames) -> list[int]:
-    """The digits of every answer but the last frame."""
-    answers = [digits_pb2.PredictResponse.FromString(data) for _, data in found[:-1]]
-    return [each.digit for answer in answers for each in answer.predictions]
 
 
 def test_a_call_is_answered(up: Serving) -> None:
@@ -226,102 +166,7 @@ def test_a_drain_answers_what_was_accepted() -> None:
             asked(up, PREDICT, body)
 
 
-def test_pages_of_other_origins_are_let_in_by_name(up: Serving) -> None:
-    """What they may send and see is said before they ask."""
-
-    def preflight(origin: str) -> HTTPResponse:
-        connection = HTTPConnection(up.server.http, timeout=60)
-        headers = {"origin": origin, "access-control-request-method": "POST"}
-        connection.request("OPTIONS", PREDICT, headers=headers)
-        response = connection.getresponse()
-        connection.close()
-        return response
-
-    assert preflight(ORIGIN).headers["access-control-allow-origin"] == ORIGIN
-    assert "access-control-allow-origin" not in preflight("https://other.example").headers
-    body = framed(digits_pb2.PredictRequest(pixels=image_of(1)))
-    response, _ = asked(up, PREDICT, body, origin=ORIGIN)
-    assert "grpc-status" in response.headers["access-control-expose-headers"]
-
-
-def test_nobody_says_that_he_is_another(caplog: pytest.LogCaptureFixture) -> None:
-    """Callers are told apart by their addresses, whatever a header says; calls are logged."""
-    caplog.set_level("INFO", "digitserve.server.calls")
-    body = framed(digits_pb2.PredictRequest(pixels=image_of(1)))
-    with serving(replace(HTTP, log_calls="all"), versions_of(InkEngine())) as up:
-        asked(up, PREDICT, body, x_forwarded_for="10.1.2.3")
-    (told,) = (vars(each)["told"] for each in caplog.records if "Predict OK" in each.message)
-    assert told["peer"].startswith("ipv4:127.0.0.1:")
-
-
 def test_health_is_asked_in_the_same_way(up: Serving) -> None:
     """Every service of the server is there."""
     _, said = asked(up, "/grpc.health.v1.Health/Check", framed(b""))
     assert frames(said)[0][1] == b"\x08\x01"
-
-
-def test_tls_is_spoken_with_the_same_certificate(tmp_path: Path) -> None:
-    """And nothing else is."""
-    authority = Authority("ours", tmp_path)
-    cert, key = authority.issue("server", "localhost")
-    config = replace(HTTP, tls_cert=cert, tls_key=key)
-    body = framed(digits_pb2.PredictRequest(pixels=image_of(5)))
-    with serving(config, versions_of(InkEngine())) as up:
-        host, _, port = up.server.http.partition(":")
-        trusted = ssl.create_default_context(cafile=str(authority.path))
-        trusted.check_hostname = False  # it is called by its number
-        connection = HTTPSConnection(host, int(port), context=trusted, timeout=60)
-        connection.request("POST", PREDICT, body, {"content-type": "application/grpc-web"})
-        assert predicted(frames(connection.getresponse().read())) == [5]
-        connection.close()
-        with pytest.raises(OSError):  # noqa: PT011 - closed, or reset
-            asked(up, PREDICT, body)
-
-
-def test_credentials_are_asked_for(tmp_path: Path) -> None:
-    """In the header that gRPC calls metadata."""
-    tokens, made = tmp_path / "tokens.json", make_token()
-    entry = {"id": made.id, "sha256": made.sha256, "name": "page", "scopes": ["predict"]}
-    tokens.write_text(json.dumps({"tokens": [entry]}), encoding="utf-8")
-    tokens.chmod(0o600)
-    body = framed(digits_pb2.PredictRequest(pixels=image_of(6)))
-    with serving(replace(HTTP, tokens=tokens), versions_of(InkEngine())) as up:
-        _, said = asked(up, PREDICT, body)
-        assert trailers(frames(said))["grpc-status"] == "16"
-        _, said = asked(up, PREDICT, body, authorization=f"Bearer {made.token}")
-        assert predicted(frames(said)) == [6]
-
-
-def test_workers_share_the_port() -> None:
-    """Each connection is some worker's; all answer."""
-    http = unused_address()
-    body = framed(digits_pb2.PredictRequest(pixels=bytes(784)))
-    with server_command("--http", http, "--workers", "2") as command:
-        for _ in range(8):
-            connection = HTTPConnection(http, timeout=60)
-            connection.request("POST", PREDICT, body, {"content-type": "application/grpc-web"})
-            assert trailers(frames(connection.getresponse().read())) == {"grpc-status": "0"}
-            connection.close()
-        command.signal(signal.SIGINT)
-        assert command.wait() == 0
-
-
-def test_who_comes_when_it_is_full_is_told_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is let in when others have left."""
-    monkeypatch.setattr(front, "_MOST_CONNECTIONS", 2)
-    body = framed(digits_pb2.PredictRequest(pixels=image_of(8)))
-    with serving(HTTP, versions_of(InkEngine())) as up:
-        host, _, port = up.server.http.partition(":")
-        idle = [socket.create_connection((host, int(port))) for _ in range(2)]
-        assert asked(up, PREDICT, body)[0].status == 503
-        for each in idle:
-            each.close()
-        while asked(up, PREDICT, body)[0].status == 503:
-            pass
-
-
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what installs it."""
-    monkeypatch.setitem(sys.modules, "digitserve.server.web.front", None)
-    with pytest.raises(MissingExtra, match=r"digitserve\[http\]"), serving(HTTP):
-        pass
