@@ -31,6 +31,12 @@ DOMAIN = "digitserve"
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
+# How gRPC tells of a call that broke, where it does not say UNAVAILABLE: grpc.aio of a write that
+# failed, whose reason stayed with the connection; and of a stream that a proxy reset, since the
+# server behind it is gone (Envoy: INTERNAL, HAProxy: CANCELLED).
+_BROKEN = {grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED}
+_BREAKS = ("execute_batch", "RST_STREAM with error code")
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -122,9 +128,7 @@ class CallError(DigitServeError):
     @classmethod
     def from_rpc_error(cls, error: grpc.RpcError) -> "CallError":
         """Makes the error of a call that gRPC ended, sync or async."""
-        if error.code() is grpc.StatusCode.INTERNAL and "execute_batch" in str(error):
-            # What grpc.aio says, not in its details, of a write that failed: the reason stayed with
-            # the connection.
+        if error.code() in _BROKEN and any(each in str(error) for each in _BREAKS):
             return Unavailable(grpc.StatusCode.UNAVAILABLE, "the connection broke")
         try:
             status = rpc_status.from_call(error)
