@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ import grpc
 from digitserve.client import DigitClient, Frame, Predicted
 from digitserve.v1 import digits_pb2, digits_pb2_grpc
 from polyglot.languages import read_cases
+from proving import Shortfall
 
 # Seconds between two frames of a stream, and between two calls.
 _FRAME_S, _CALL_S = 0.02, 0.02
@@ -160,3 +162,18 @@ def troubled(asked: Iterable[Asked], begin: float, end: float) -> list[Asked]:
     return [
         each for each in asked if begin <= each.begun < end and (each.fault or each.seconds > SLOW_S)
     ]
+
+
+def ask_many(channel: grpc.Channel, calls: int, at_once: int = 16) -> None:
+    """Asks so many, some at once; each has to be answered right."""
+    predict: Any = digits_pb2_grpc.DigitServiceStub(channel).Predict
+
+    def ask(number: int) -> None:
+        request = digits_pb2.PredictRequest(pixels=pictures()[number % 10])
+        got = predict(request, timeout=_CALL_TIMEOUT_S).predictions[0].digit
+        if got != number % 10:
+            raise Shortfall(f"{got} in place of {number % 10}")
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for _ in pool.map(ask, range(calls)):
+            pass

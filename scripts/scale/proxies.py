@@ -36,6 +36,9 @@ NAME = "digitserve"
 PORT = 50051
 PROXY_PORT = 8443
 _METRICS_PORT = 9464
+# Of a server's figures: calls that it answered, streams that are open.
+PREDICTED = 'digitserve_calls_total{code="OK",method="digitserve.v1.DigitService/Predict"}'
+STREAMS = 'digitserve_open_streams{method="digitserve.v1.DigitService/StreamPredict"}'
 # The notebook's network, as the conformance cases expect.
 _BUNDLE = ROOT / "server/digitserve/server/bundled/1"
 # Seconds for a proxy to find the servers, and to find them well.
@@ -265,11 +268,10 @@ def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def site(
-    *kinds: Kind, flags: tuple[str, ...] = (), **variables: str
+    network: Network, *kinds: Kind, flags: tuple[str, ...] = (), **variables: str
 ) -> Iterator[tuple[Servers, list[Proxy]]]:
     """Three servers, `one` to `three`, and these proxies in front of them."""
     with ExitStack() as stack:
-        network = stack.enter_context(Network())
         keys = Keys(Path(stack.enter_context(TemporaryDirectory())))
         servers = stack.enter_context(Servers(network, keys, flags, variables))
         for name in ("one", "two", "three"):
