@@ -317,9 +317,21 @@ def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def site(
-    network: Network, *kinds: Kind, flags: tuple[str, ...] = (), **variables: str
+    network: Network,
+    *kinds: Kind,
+    flags: tuple[str, ...] = (),
+    changed: Callable[[str], str] = str,
+    **variables: str,
 ) -> Iterator[tuple[Servers, list[Proxy]]]:
-    """Three servers, `one` to `three`, and these proxies in front of them."""
+    """Three servers, `one` to `three`, and these proxies in front of them.
+
+    Args:
+        network: where.
+        kinds: which proxies.
+        flags: of the servers.
+        changed: what is to be other in the proxies' files.
+        variables: of the servers' environment.
+    """
     with ExitStack() as stack:
         keys = Keys(Path(stack.enter_context(TemporaryDirectory())))
         servers = stack.enter_context(Servers(network, keys, flags, variables))
@@ -330,5 +342,5 @@ def site(
         for kind in kinds:
             host = network.host(kind.name)
             network.names[kind.name] = [host.address]
-            proxies.append(stack.enter_context(proxy(kind, host, keys)))
+            proxies.append(stack.enter_context(proxy(kind, host, keys, changed)))
         yield servers, proxies

@@ -35,7 +35,8 @@ def trailers(found: Frames) -> dict[str, str]:
     """What the last frame says."""
     flag, block = found[-1]
     assert flag == 0x80
-    return dict(line.split(": ", 1) for line in block.decode().splitlines())
+    pairs = (line.split(":", 1) for line in block.decode().splitlines())
+    return {name: value.strip() for name, value in pairs}
 
 
 def asked(
