@@ -160,7 +160,9 @@ class TimedCalls(threading.Thread):
 def troubled(asked: Iterable[Asked], begin: float, end: float) -> list[Asked]:
     """The calls that were begun in this time and failed, or were slow."""
     return [
-        each for each in asked if begin <= each.begun < end and (each.fault or each.seconds > SLOW_S)
+        each
+        for each in asked
+        if begin <= each.begun < end and (each.fault or each.seconds > SLOW_S)
     ]
 
 

@@ -1,11 +1,7 @@
 """Every conformance case through a proxy: the real server behind one, and each odd one too."""
 
-import os
-import re
-import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +13,7 @@ from polyglot.languages import cases_for, fresh_tree, languages
 from polyglot.servers import all_servers, real_server
 from polyglot.trial import Trial, second_chance
 from scale.hosts import Network
-from scale.proxies import Keys, Kind, proxy
-
-
-class _Here:
-    """This machine's loopback, where the odd servers are."""
-
-    name = "localhost"
-
-    def start(
-        self, *command: str, env: dict[str, str] | None = None, log: int | None = None
-    ) -> subprocess.Popen[str]:
-        """Starts a program."""
-        told = os.environ | (env or {})
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=told)
+from scale.proxies import Keys, Kind, lone_proxy
 
 
 def conformance(_: Network, kind: Kind) -> str:
@@ -61,27 +44,6 @@ def _behind(kind: Kind, servers: dict[str, Any]) -> Iterator[dict[str, Any]]:
             keys = Keys(Path(stack.enter_context(TemporaryDirectory())))
             if ca := server.get("ca"):
                 (keys.folder / "tls/servers/ca.crt").write_bytes(Path(ca).read_bytes())
-            changed, port = _moved(kind, server["address"], tls=bool(ca))
-            up = stack.enter_context(proxy(kind, _Here(), keys, changed, port))
+            up = stack.enter_context(lone_proxy(kind, server["address"], keys, tls=bool(ca)))
             proxied[name] = {"address": up.address, "ca": str(keys.callers.path)}
         yield proxied
-
-
-def _moved(kind: Kind, server: str, *, tls: bool) -> tuple[Callable[[str], str], int]:
-    """The changes for a proxy in front of one server here, and the port where it listens."""
-    ports = free_ports(3)
-
-    def changed(text: str) -> str:
-        own = dict(zip(("8443", "9901", "9090"), map(str, ports), strict=True))
-        return kind.before(re.sub("|".join(own), lambda at: own[at[0]], text), server, tls)
-
-    return changed, ports[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that were free a moment ago."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

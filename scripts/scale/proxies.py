@@ -8,7 +8,9 @@ says it changes.
 """
 
 import json
+import os
 import re
+import socket
 import shutil
 import signal
 import subprocess
@@ -28,6 +30,7 @@ from digitserve.client import DigitClient, Tls
 from digitserve.client.errors import DigitServeError, Unauthenticated
 from proving import Shortfall, Skipped
 from scale.hosts import Host, Network
+from support.command import Command
 from support.keys import Authority
 from support.scrape import Figures, scraped
 
@@ -38,6 +41,8 @@ NAME = "digitserve"
 PORT = 50051
 PROXY_PORT = 8443
 _METRICS_PORT = 9464
+# What a proxy listens to: callers, its admin interface, probes.
+_PORTS = (str(PROXY_PORT), "9901", "9090")
 # Of a server's figures: calls that it answered, streams that are open.
 PREDICTED = 'digitserve_calls_total{code="OK",method="digitserve.v1.DigitService/Predict"}'
 STREAMS = 'digitserve_open_streams{method="digitserve.v1.DigitService/StreamPredict"}'
@@ -64,7 +69,7 @@ class Keys:
     def __post_init__(self) -> None:
         self.callers = Authority("callers", self.folder)
         self.inside = Authority("inside", self.folder)
-        self.server = self.inside.issue(NAME, NAME)
+        self.server = self.inside.issue(NAME, NAME, "localhost")
         for name, pair in (
             ("callers", self.callers.issue("proxy", "envoy", "haproxy", "localhost")),
             ("servers", self.inside.issue("proxy")),
@@ -154,6 +159,19 @@ class Place(Protocol):
         """Starts a program there; its stdout is a pipe, its stderr goes to `log`."""
 
 
+class Loopback:
+    """This machine, where ports are whose they happen to be."""
+
+    name = "localhost"
+
+    def start(
+        self, *command: str, env: dict[str, str] | None = None, log: int | None = None
+    ) -> subprocess.Popen[str]:
+        """Starts a program."""
+        told = os.environ | (env or {})
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=told)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of proxy.
@@ -183,6 +201,11 @@ class Kind:
                 text = changed(text) if source == self.file else text
                 place.write_text(text.replace(f"/etc/{self.name}", str(keys.folder)), "utf-8")
         return keys.folder / self.file.name
+
+    def libraries(self) -> dict[str, str]:
+        """PyPI's HAProxy brings libraries that it does not find by itself."""
+        folder = Path(self.command(Path())[0]).parent / "lib"
+        return {"LD_LIBRARY_PATH": str(folder)} if folder.exists() else {}
 
 
 def _envoy() -> str:
@@ -215,7 +238,9 @@ def _haproxy_before(text: str, server: str, tls: bool) -> str:
     host, port = server.split(":")
     text = text.replace(f"16 {NAME}:{PORT}", f"1 127.0.0.1:{port}")
     if tls:
-        text = text.replace(f"({NAME})", f"({host})").replace(f"verifyhost {NAME}", f"verifyhost {host}")
+        text = text.replace(f"({NAME})", f"({host})").replace(
+            f"verifyhost {NAME}", f"verifyhost {host}"
+        )
         return text.replace("init-addr none check", "init-addr none")
     return re.sub(r"(?m)^    default-server (ssl|verify) .*$", "    default-server proto h2", text)
 
@@ -246,26 +271,37 @@ class Proxy:
         kind: which.
         address: where callers reach it, by the name that its certificate has.
         log: what it says.
+        keys: its certificates.
+        process: its process.
     """
 
     kind: Kind
     address: str
     log: Path
     keys: Keys
+    process: subprocess.Popen[str]
+
+    def resident_bytes(self) -> int:
+        """What it holds in memory."""
+        return Command(self.process, self.address).resident_bytes()
 
     def client(self) -> DigitClient:
         """A client of its own, which trusts it."""
         return DigitClient(self.address, tls=self.keys.tls)
 
-    def channel(self) -> grpc.Channel:
+    def channel(self, *options: tuple[str, int]) -> grpc.Channel:
         """A channel of its own, which asks nothing twice."""
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+        options += (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
         return grpc.secure_channel(self.address, self.keys.tls.credentials(), options)
 
 
 @contextmanager
 def proxy(
-    kind: Kind, place: Place, keys: Keys, changed: Callable[[str], str] = str, port: int = PROXY_PORT
+    kind: Kind,
+    place: Place,
+    keys: Keys,
+    changed: Callable[[str], str] = str,
+    port: int = PROXY_PORT,
 ) -> Iterator[Proxy]:
     """Starts a proxy, and waits until it passes a call on.
 
@@ -280,25 +316,19 @@ def proxy(
     with log.open("w+", encoding="utf-8") as said:
         process = place.start(
             *("sh", "-c", 'exec "$@" >&2', "sh", *kind.command(kind.configured(keys, changed))),
-            env=_libraries(kind),
+            env=kind.libraries(),
             log=said.fileno(),
         )
-        up = Proxy(kind, f"{place.name}:{port}", log, keys)
+        up = Proxy(kind, f"{place.name}:{port}", log, keys, process)
         try:
-            _answers(up, process)
+            _answers(up)
             yield up
         finally:
             process.kill()
             process.wait()
 
 
-def _libraries(kind: Kind) -> dict[str, str]:
-    """PyPI's HAProxy brings libraries that it does not find by itself."""
-    folder = Path(kind.command(Path())[0]).parent / "lib"
-    return {"LD_LIBRARY_PATH": str(folder)} if folder.exists() else {}
-
-
-def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
+def _answers(up: Proxy) -> None:
     until = time.monotonic() + _FOUND_S
     with up.client() as client:
         while True:
@@ -307,12 +337,29 @@ def _answers(up: Proxy, process: subprocess.Popen[str]) -> None:
             except Unauthenticated:
                 return
             except DigitServeError as error:
-                if process.poll() is None and time.monotonic() < until:
+                if up.process.poll() is None and time.monotonic() < until:
                     time.sleep(0.1)
                     continue
                 said = up.log.read_text(encoding="utf-8")[-2000:]
                 raise Shortfall(f"{up.kind.name} passes nothing on: {error}\n{said}") from None
             return
+
+
+@contextmanager
+def lone_proxy(kind: Kind, server: str, keys: Keys, *, tls: bool) -> Iterator[Proxy]:
+    """A proxy on the loopback, in front of one server there, as `Kind.before` says."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in _PORTS]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        free = [str(each.getsockname()[1]) for each in sockets]
+    own = dict(zip(_PORTS, free, strict=True))
+
+    def changed(text: str) -> str:
+        return kind.before(re.sub("|".join(own), lambda at: own[at[0]], text), server, tls)
+
+    with proxy(kind, Loopback(), keys, changed, int(free[0])) as up:
+        yield up
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """What a proxy lets in, keeps out and says of it: TLS on both sides, floods, browsers, the log."""
 
 import json
+import os
+import re
 import ssl
+import subprocess
 import time
-from collections.abc import Callable
 from http.client import HTTPResponse, HTTPSConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -15,7 +19,7 @@ from digitserve.v1 import digits_pb2, digits_pb2_grpc
 from proving import Shortfall, expect
 from scale.hosts import Network
 from scale.loads import pictures
-from scale.proxies import ENVOY, KINDS, NAME, PORT, PROXY_PORT, Kind, Proxy, Servers, site
+from scale.proxies import ENVOY, NAME, PORT, PROXY_PORT, Keys, Kind, Proxy, Servers, site
 from support.web import PREDICT, framed, frames, trailers
 
 # Calls a second, of whom a proxy takes no more in the test; what its file says, and what in its place.
@@ -32,7 +36,22 @@ _LOGGED_S = 12.0
 
 def accepted(_: Network, *kinds: Kind) -> str:
     """Each proxy's own checker takes its committed file."""
-    return ""
+    told = []
+    for kind in kinds:
+        with TemporaryDirectory() as folder:
+            done = subprocess.run(
+                kind.check(kind.configured(Keys(Path(folder)))),
+                capture_output=True,
+                text=True,
+                env=os.environ | kind.libraries(),
+                check=False,
+            )
+        said = (done.stdout + done.stderr).strip()
+        loud = [each for each in said.splitlines() if re.search("(?i)warning|alert|error", each)]
+        told.append(f"{kind.name}: {said.splitlines()[-1] if said else 'valid'}")
+        if done.returncode or loud:
+            raise Shortfall(f"{kind.name}: {said}")
+    return "; ".join(told)
 
 
 def doors(network: Network, *kinds: Kind) -> str:

@@ -77,9 +77,7 @@ def _replaced(servers: Servers, name: str) -> None:
     servers.start(name)
 
 
-def expect_nothing_lost(
-    loads: list[Load], events: list[tuple[str, float, float, float]]
-) -> str:
+def expect_nothing_lost(loads: list[Load], events: list[tuple[str, float, float, float]]) -> str:
     told, kept = [], True
     for load in loads:
         faults = [each.fault for each in load.streams if each.fault]

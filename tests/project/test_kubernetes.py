@@ -1,5 +1,6 @@
 """The objects of `deploy/kubernetes`: whole, strict, and of one mind with the server."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -20,8 +21,10 @@ from support.command import server_command
 from support.keys import Authority
 from support.tools import found_tool
 
-KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
-BASE, TLS = KUBERNETES / "base", KUBERNETES / "overlays" / "tls"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+KUBERNETES = DEPLOY / "kubernetes"
+BASE, OVERLAYS = KUBERNETES / "base", KUBERNETES / "overlays"
+TLS, ENVOY = OVERLAYS / "tls", OVERLAYS / "envoy"
 KINDS = {
     "Deployment",
     "HorizontalPodAutoscaler",
@@ -32,13 +35,14 @@ KINDS = {
 NAME = {"app.kubernetes.io/name": "digitserve"}
 # The oldest that knows all that the objects say; docs/operations.md tells so.
 OLDEST = "1.27"
+_ENVOY_PATHS = re.compile(r"(?:filename|path): (/etc/envoy/[\w./]*\w)")
 # What follows a drain: last words, last bytes, and some air.
 _AFTER_GRACE_S = 5
 
 
 @cache
-def built(folder: Path) -> dict[str, Any]:
-    """What `kubectl apply -k` would send, by kind; one object of each."""
+def sent(folder: Path) -> list[Any]:
+    """What `kubectl apply -k` would send."""
     if shutil.which("kubectl"):
         command = ["kubectl", "kustomize", str(folder)]
     else:
@@ -47,7 +51,12 @@ def built(folder: Path) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "nothing is out of date"
-    objects = list(yaml.safe_load_all(done.stdout))
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def built(folder: Path, name: str = "digitserve") -> dict[str, Any]:
+    """The objects of this name, by kind; one of each."""
+    objects = [each for each in sent(folder) if each["metadata"]["name"].startswith(name)]
     by_kind = {each["kind"]: each for each in objects}
     assert len(by_kind) == len(objects)
     return by_kind
@@ -75,12 +84,15 @@ def ports(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("version", [OLDEST, kubernetes_validate.latest_version()])
-@pytest.mark.parametrize("folder", [BASE, TLS])
+@pytest.mark.parametrize("folder", [BASE, TLS, ENVOY])
 def test_every_object_holds_to_kubernetes_own_schema(folder: Path, version: str) -> None:
     """Strictly: no field that it does not know."""
     assert built(folder).keys() == KINDS
-    for each in built(folder).values():
-        assert each["metadata"] == {"name": "digitserve", "labels": NAME}
+    assert all(
+        each["metadata"] == {"name": "digitserve", "labels": NAME}
+        for each in built(folder).values()
+    )
+    for each in sent(folder):
         kubernetes_validate.validate(each, version, strict=True)
 
 
@@ -93,7 +105,7 @@ def test_a_file_is_an_object() -> None:
         kubernetes_validate.validate(written, kubernetes_validate.latest_version(), strict=True)
 
 
-@pytest.mark.parametrize("folder", [BASE, TLS])
+@pytest.mark.parametrize("folder", [BASE, TLS, ENVOY])
 def test_all_of_them_mean_the_same_pods(folder: Path) -> None:
     """Whatever picks pods picks those of the deployment."""
     kinds = built(folder)
@@ -230,6 +242,59 @@ def test_with_tls_the_probes_still_get_an_answer(tmp_path: Path) -> None:
         trusting = ["--ca", str(tmp_path / "ours.ca.pem")]
         at = ["--address", command.address.replace("127.0.0.1", "localhost")]
         assert ran(["health", *at, *trusting]) == (0, "SERVING")
+
+
+# --- Envoy in front ------------------------------------------------------------------------------
+
+
+def test_envoy_has_the_committed_file_and_finds_its_certificates() -> None:
+    """Each path that the file names is mounted; what is in the map is what is in the tree."""
+    kinds = built(ENVOY, "envoy")
+    assert kinds.keys() == {"ConfigMap", "Deployment", "NetworkPolicy", "Service"}
+    files = kinds["ConfigMap"]["data"]
+    assert files["envoy.yaml"] == (DEPLOY / "envoy" / "envoy.yaml").read_text(encoding="utf-8")
+    spec = kinds["Deployment"]["spec"]["template"]["spec"]
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    places = set()
+    for mount in spec["containers"][0]["volumeMounts"]:
+        source, place = volumes[mount["name"]], mount["mountPath"]
+        if "configMap" in source:
+            assert source["configMap"]["name"] == kinds["ConfigMap"]["metadata"]["name"]
+            assert all(item["key"] in files for item in source["configMap"]["items"])
+            places |= {f"{place}/{item['path']}" for item in source["configMap"]["items"]}
+        else:
+            places |= {place} | {f"{place}/{name}" for name in ("tls.crt", "tls.key", "ca.crt")}
+    assert spec["containers"][0]["args"][1] in places
+    named = {path for each in files.values() for path in _ENVOY_PATHS.findall(each)}
+    assert len(named) == 10
+    assert named <= places
+
+
+def test_envoy_and_the_servers_meet() -> None:
+    """At the service's name and port, and nobody but Envoy may connect there."""
+    front, servers = built(ENVOY, "envoy"), built(ENVOY)
+    envoy = yaml.safe_load(front["ConfigMap"]["data"]["envoy.yaml"])
+    (port,) = servers["Service"]["spec"]["ports"]
+    for cluster in envoy["static_resources"]["clusters"][:2]:
+        (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        assert endpoint["endpoint"]["address"]["socket_address"] == {
+            "address": servers["Service"]["metadata"]["name"],
+            "port_value": port["port"],
+        }
+        (health,) = cluster["health_checks"]
+        assert health["grpc_health_check"] == {"service_name": READINESS}
+    (rule,) = [each for each in servers["NetworkPolicy"]["spec"]["ingress"] if _is_grpc(each)]
+    labels = front["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": labels}}]
+    ports = front["Deployment"]["spec"]["template"]["spec"]["containers"][0]["ports"]
+    listeners = envoy["static_resources"]["listeners"]
+    assert {each["containerPort"] for each in ports} == {
+        each["address"]["socket_address"]["port_value"] for each in listeners
+    }
+
+
+def _is_grpc(rule: Any) -> bool:
+    return rule["ports"] == [{"protocol": "TCP", "port": "grpc"}]
 
 
 def ran(arguments: Sequence[str]) -> tuple[int, str]:

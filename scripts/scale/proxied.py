@@ -1,0 +1,32 @@
+"""The promises of a proxy in front of plain servers, for Envoy and HAProxy alike."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+from scale.hosts import Network
+from scale.proxied_cases import conformance
+from scale.proxies import ENVOY, KINDS
+from scale.proxy_doors import accepted, doors, floods
+from scale.proxy_patience import left_alone, slow_readers
+from scale.through_proxy import balanced, outages
+
+Promise: TypeAlias = tuple[str, Callable[[], str]]
+
+
+def promises(network: Network) -> list[Promise]:
+    """All of them: about two minutes."""
+    each: list[Promise] = [
+        ("their own checkers take the committed files", partial(accepted, network, *KINDS)),
+        *(
+            (f"{kind.name}: every conformance case", partial(conformance, network, kind))
+            for kind in KINDS
+        ),
+        ("a host cut off, kill -9, a rolling upgrade", partial(outages, network, *KINDS)),
+        ("shares of streams and calls", partial(balanced, network, *KINDS)),
+        ("TLS to callers, mTLS to servers, the log, gRPC-Web", partial(doors, network, *KINDS)),
+        ("floods", partial(floods, network, *KINDS)),
+        ("readers who stand still", partial(slow_readers, network, *KINDS)),
+        (f"{ENVOY.name}: old connections, a server that leaves DNS", partial(left_alone, network)),
+    ]
+    return each

@@ -1,0 +1,107 @@
+"""What lasts behind a proxy: readers who stand still, connections that grow old, servers that leave DNS."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import grpc
+
+from digitserve.v1 import digits_pb2, digits_pb2_grpc
+from proving import expect
+from scale.hosts import Network
+from scale.loads import TimedCalls, pictures, streaming
+from scale.proxies import ENVOY, PREDICTED, STREAMS, Kind, Proxy, site
+
+_READERS = 64
+# For one reader that stands still: its windows, both ways at both sides, and what holds them.
+_BYTES_EACH = 512 * 1024
+_AFTER_AGE_S = 5.0
+# gRPC itself would read megabytes ahead of who reads nothing.
+_READS_NO_FURTHER = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16384))
+# Seconds within which others are answered meanwhile.
+_SLOW_S = 0.5
+
+
+def slow_readers(network: Network, *kinds: Kind) -> str:
+    """Streams that send without end and read nothing: bounded memory, and others do not notice."""
+    with site(network, *kinds) as (_, proxies):
+        return "\n    ".join(_stood_still(each) for each in proxies)
+
+
+def _stood_still(up: Proxy) -> str:
+    with up.channel() as others:
+        alone = _slowest(others)
+        before = up.resident_bytes()
+        with _standing_still(up):
+            time.sleep(2)
+            beside = _slowest(others)
+            each = (up.resident_bytes() - before) / _READERS
+    return expect(
+        each < _BYTES_EACH and beside < _SLOW_S,
+        f"{up.kind.name}: {_READERS} streams that read nothing hold {each / 1024:.0f} KiB each "
+        f"(bound {_BYTES_EACH // 1024}); another caller's slowest call of 100 takes "
+        f"{beside * 1e3:.0f} ms beside them, {alone * 1e3:.0f} ms alone",
+    )
+
+
+def _slowest(channel: grpc.Channel) -> float:
+    calls = TimedCalls(channel)
+    calls.start()
+    time.sleep(2)
+    calls.stop()
+    return max(each.seconds for each in calls.asked)
+
+
+@contextmanager
+def _standing_still(up: Proxy) -> Iterator[None]:
+    message = digits_pb2.StreamPredictRequest(frame=digits_pb2.Frame(pixels=pictures()[5]))
+    over = threading.Event()
+    with up.channel(*_READS_NO_FURTHER) as channel:
+        stub: Any = digits_pb2_grpc.DigitServiceStub(channel)
+        calls = [
+            stub.StreamPredict(iter(lambda: message if not over.is_set() else None, None))
+            for _ in range(_READERS)
+        ]
+        yield
+        over.set()
+        for each in calls:
+            each.cancel()
+
+
+def left_alone(network: Network) -> str:
+    """Streams outlive the age of their connection to Envoy, and their server's place in DNS."""
+
+    def aged(text: str) -> str:
+        return text.replace("max_connection_duration: 3600s", "max_connection_duration: 2s")
+
+    with site(network, ENVOY, changed=aged) as (servers, (up,)), ExitStack() as stack:
+        clients = [stack.enter_context(up.client()) for _ in range(6)]
+        calls = TimedCalls(stack.enter_context(up.channel()))
+        with streaming(clients) as streams:
+            time.sleep(1)
+            held = servers.figures()["one"][STREAMS]
+            servers.publish("two", "three")
+            calls.start()
+            time.sleep(_AFTER_AGE_S)
+            before = servers.figures()["one"]
+            time.sleep(1)
+            after = servers.figures()["one"]
+            calls.stop()
+        faults = [each.fault for each in streams if each.fault]
+        faults += [each.fault for each in calls.asked if each.fault]
+        opened = sum(
+            value
+            for each in servers.figures().values()
+            for key, value in each.items()
+            if key.startswith("digitserve_calls_total") and "StreamPredict" in key
+        )
+    late = after[PREDICTED] - before[PREDICTED]
+    return expect(
+        not faults and not late and after[STREAMS] == held > 0 and opened == len(streams),
+        f"{len(streams)} streams, {_AFTER_AGE_S + 1:.0f} s after one of 3 servers left DNS and with "
+        f"connections that are 2 s old at most: {opened:.0f} calls made of them, {after[STREAMS]:.0f} "
+        f"still at the server that left, which got {late:.0f} new calls; {len(faults)} faults"
+        + (f": {faults[0]}" if faults else ""),
+    )
