@@ -1,9 +1,9 @@
 """`python -m benchmarks.proxies`: what Envoy and HAProxy in front of a server cost, as ratios.
 
-One server with TLS.  The reference (and `again`) asks it directly, `ours` through the proxy's committed
-file: TLS to the proxy, TLS with certificates on both sides behind it.  The proxy, the server and
-the load share the machine's cores, as they would not where a proxy has a host of its own: read the
-calls a second at 32 callers as the worst case.
+One server with TLS.  The reference (and `again`) asks it directly, `ours` through the proxy's
+committed file: TLS to the proxy, TLS with certificates on both sides behind it.  Proxy, server and
+load share the machine's cores, as they do not where a proxy has a host of its own: the calls a
+second are the worst case.
 """
 
 import os
@@ -24,7 +24,8 @@ import click  # noqa: E402
 from benchmarks.http2 import Access  # noqa: E402
 from benchmarks.rows import HEADING, Row, line, run  # noqa: E402
 from benchmarks.subjects import FLAGS, Subject, images, median_us, subject_of  # noqa: E402
-from scale.proxies import KINDS, Keys, Kind, lone_proxy  # noqa: E402
+from scale.proxies import lone_proxy  # noqa: E402
+from scale.proxy_kinds import KINDS, Keys, Kind  # noqa: E402
 from support.command import Command, server_command  # noqa: E402
 
 _SLICE_S = 0.4
@@ -60,8 +61,8 @@ def direct_and_proxied(kinds: tuple[Kind, ...] = KINDS) -> Iterator[dict[str, Su
 
 
 def proxy_rows(subjects: dict[str, Subject]) -> Iterator[Row]:
-    """What each proxy makes of it; none has a bound: whoever puts one in front wants what it does."""
-    for name in subjects.keys() - {"direct"}:
+    """What each proxy makes of it; no bound: whoever puts one in front wants what it does."""
+    for name in sorted(subjects.keys() - {"direct"}):
         for what, (unit, measure) in _MEASURES.items():
 
             def measured(

@@ -1,4 +1,4 @@
-"""What goes through a proxy while something happens behind it: steady streams, and calls on time."""
+"""What goes through a proxy while something happens behind it: streams, and calls on time."""
 
 import threading
 import time

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from scale.hosts import Network
 from scale.proxied_cases import conformance
-from scale.proxies import ENVOY, KINDS
 from scale.proxy_doors import accepted, doors, floods
+from scale.proxy_kinds import ENVOY, KINDS
 from scale.proxy_patience import left_alone, slow_readers
 from scale.through_proxy import balanced, outages
 

@@ -13,7 +13,8 @@ from polyglot.languages import cases_for, fresh_tree, languages
 from polyglot.servers import all_servers, real_server
 from polyglot.trial import Trial, second_chance
 from scale.hosts import Network
-from scale.proxies import Keys, Kind, lone_proxy
+from scale.proxies import lone_proxy
+from scale.proxy_kinds import Keys, Kind
 
 
 def conformance(_: Network, kind: Kind) -> str:

@@ -13,16 +13,17 @@ from typing import Any
 
 import grpc
 
-from digitserve.client import DigitClient, InvalidArgument, ResourceExhausted, Unavailable
+from digitserve.client import DigitClient, ResourceExhausted, Unavailable
 from digitserve.client.errors import CallError
 from digitserve.v1 import digits_pb2, digits_pb2_grpc
 from proving import Shortfall, expect
 from scale.hosts import Network
 from scale.loads import pictures
-from scale.proxies import ENVOY, NAME, PORT, PROXY_PORT, Keys, Kind, Proxy, Servers, site
+from scale.proxies import PROXY_PORT, Proxy, Servers, site
+from scale.proxy_kinds import ENVOY, NAME, PORT, Keys, Kind
 from support.web import PREDICT, framed, frames, trailers
 
-# Calls a second, of whom a proxy takes no more in the test; what its file says, and what in its place.
+# Calls a second, of which a proxy takes no more in the test, in place of what its file says.
 _FEW = 5
 _LIMITS = {
     "max_tokens: 20000, tokens_per_fill: 1000, fill_interval: 0.1s": f"max_tokens: {_FEW}, "
@@ -115,14 +116,12 @@ def _predict(channel: grpc.Channel, pixels: bytes = bytes(784)) -> Any:
 
 
 def _logged(up: Proxy) -> str:
-    with up.client() as client, up.channel() as channel:
+    with up.channel() as channel:
         try:
             _predict(channel, b"short")
         except grpc.RpcError as error:
-            code = CallError.from_rpc_error(error)
-        del client
-    if not isinstance(code, InvalidArgument):
-        raise Shortfall(f"{up.kind.name}: {code}")
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
     until = time.monotonic() + _LOGGED_S
     while time.monotonic() < until:
         for line in up.log.read_text(encoding="utf-8").splitlines():
@@ -150,19 +149,9 @@ def floods(network: Network, *kinds: Kind) -> str:
 
 
 def _flooded(up: Proxy) -> str:
-    with up.channel() as channel:
-        refusal = None
-        for _ in range(4 * _FEW):
-            try:
-                _predict(channel)
-            except grpc.RpcError as error:
-                refusal = error
-                break
-    if refusal is None:
-        raise Shortfall(f"{up.kind.name} let in {4 * _FEW} calls of {_FEW} a second")
-    error = CallError.from_rpc_error(refusal)
-    trailing: Any = refusal
-    pushback = dict(trailing.trailing_metadata()).get("grpc-retry-pushback-ms")
+    refused = _until_refused(up)
+    error = CallError.from_rpc_error(refused)
+    pushback = dict(refused.trailing_metadata()).get("grpc-retry-pushback-ms")
     begun = time.monotonic()
     with up.client() as client:
         for _ in range(_FEW + 2):  # more than may come in a second
@@ -177,11 +166,21 @@ def _flooded(up: Proxy) -> str:
     )
 
 
+def _until_refused(up: Proxy) -> Any:
+    with up.channel() as channel:
+        for _ in range(4 * _FEW):
+            try:
+                _predict(channel)
+            except grpc.RpcError as error:
+                return error
+    raise Shortfall(f"{up.kind.name} let in {4 * _FEW} calls of {_FEW} a second")
+
+
 # --- browsers ------------------------------------------------------------------------------------
 
 
 def _browser(up: Proxy) -> str:
-    """gRPC-Web over HTTP/1.1 and TLS, as a page's script sends it, and what its browser asks before."""
+    """gRPC-Web over HTTP/1.1 and TLS, as a page sends it, and what its browser asks before."""
     context = ssl.create_default_context(cafile=str(up.keys.callers.path))
     body = framed(digits_pb2.PredictRequest(pixels=pictures()[3]))
     asked = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1", "origin": _ORIGIN}

@@ -1,4 +1,4 @@
-"""What lasts behind a proxy: readers who stand still, connections that grow old, servers that leave DNS."""
+"""What lasts behind a proxy: readers who stand still, old connections, servers that leave DNS."""
 
 import threading
 import time
@@ -12,7 +12,8 @@ from digitserve.v1 import digits_pb2, digits_pb2_grpc
 from proving import expect
 from scale.hosts import Network
 from scale.loads import TimedCalls, pictures, streaming
-from scale.proxies import ENVOY, PREDICTED, STREAMS, Kind, Proxy, site
+from scale.proxies import PREDICTED, STREAMS, Proxy, site
+from scale.proxy_kinds import ENVOY, Kind
 
 _READERS = 64
 # For one reader that stands still: its windows, both ways at both sides, and what holds them.
@@ -100,8 +101,8 @@ def left_alone(network: Network) -> str:
     late = after[PREDICTED] - before[PREDICTED]
     return expect(
         not faults and not late and after[STREAMS] == held > 0 and opened == len(streams),
-        f"{len(streams)} streams, {_AFTER_AGE_S + 1:.0f} s after one of 3 servers left DNS and with "
-        f"connections that are 2 s old at most: {opened:.0f} calls made of them, {after[STREAMS]:.0f} "
-        f"still at the server that left, which got {late:.0f} new calls; {len(faults)} faults"
+        f"{len(streams)} streams, {_AFTER_AGE_S + 1:.0f} s after one of 3 servers left DNS, "
+        f"connections 2 s old at most: {opened:.0f} calls made of them, {after[STREAMS]:.0f} still "
+        f" at the server that left, which got {late:.0f} new calls; {len(faults)} faults"
         + (f": {faults[0]}" if faults else ""),
     )

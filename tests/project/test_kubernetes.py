@@ -294,7 +294,7 @@ def test_envoy_and_the_servers_meet() -> None:
 
 
 def _is_grpc(rule: Any) -> bool:
-    return rule["ports"] == [{"protocol": "TCP", "port": "grpc"}]
+    return bool(rule["ports"] == [{"protocol": "TCP", "port": "grpc"}])
 
 
 def ran(arguments: Sequence[str]) -> tuple[int, str]:

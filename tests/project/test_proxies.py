@@ -1,4 +1,4 @@
-"""The proxies' files agree with the server, with its errors and with each other; nothing runs here."""
+"""The proxies' files agree with the server, its errors and each other; nothing runs here."""
 
 import base64
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2
 
 from digitserve.client.errors import CallError, ResourceExhausted
@@ -43,7 +43,7 @@ def test_a_refusal_by_a_proxy_is_one_that_clients_know(text: str) -> None:
     error = CallError.from_status(status)
     assert isinstance(error, ResourceExhausted)
     assert (error.reason, error.retry_after) == ("RATE_EXCEEDED", int(pushback) / 1000)
-    # gRPC drops details whose message is another than the call's: Envoy's own, given by HAProxy too.
+    # gRPC drops details whose message is not the call's: Envoy has one, and HAProxy gives it too.
     assert error.message == "local_rate_limited"
     assert "grpc-message local_rate_limited" in HAPROXY
 
