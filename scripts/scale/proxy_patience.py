@@ -16,8 +16,9 @@ from scale.proxies import PREDICTED, STREAMS, Proxy, site
 from scale.proxy_kinds import ENVOY, Kind
 
 _READERS = 64
-# For one reader that stands still: its windows, both ways at both sides, and what holds them.
-_BYTES_EACH = 512 * 1024
+# For one reader that stands still: its windows, both ways at both sides, what is kept for a second
+# try, and what allocators hold back.
+_BYTES_EACH = 768 * 1024
 _AFTER_AGE_S = 5.0
 # gRPC itself would read megabytes ahead of who reads nothing.
 _READS_NO_FURTHER = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16384))
