@@ -126,6 +126,7 @@ class Peer:
         goaway: last stream, code and reason of the last GOAWAY.
         closed: whether the server closed.
         opened: by how much the connection's window was opened.
+        pings: the server's PINGs, which are not answered by themselves.
         pongs: answered PINGs.
     """
 
@@ -137,6 +138,7 @@ class Peer:
         self.goaway: tuple[int, int, str] | None = None
         self.closed = False
         self.opened = 0
+        self.pings: list[bytes] = []
         self.pongs: list[bytes] = []
         self.settings: dict[int, int] = {}
         self.encoder = hpack.Encoder()
@@ -263,8 +265,8 @@ class Peer:
                 self.opened += int.from_bytes(payload, "big")
         elif kind == SETTINGS and not flags & ACK:
             self.settings.update(struct.iter_unpack(">HI", payload))
-        elif kind == PING and flags & ACK:
-            self.pongs.append(payload)
+        elif kind == PING:
+            (self.pongs if flags & ACK else self.pings).append(payload)
 
     def _take_head(self, flags: int, stream: int, payload: bytes) -> None:
         self._block += payload

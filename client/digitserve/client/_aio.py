@@ -43,6 +43,7 @@ class AsyncDigitClient(AsyncClosing):
         tls: Tls | bool = False,
         token_in_plain_text: bool = False,
         retries: int = DEFAULT_RETRIES,
+        round_robin: bool = False,
     ) -> None:
         """Makes a client; connects at the first call.  Takes what `DigitClient` takes."""
         self._timeout = timeout
@@ -56,7 +57,7 @@ class AsyncDigitClient(AsyncClosing):
             token=token,
             token_in_plain_text=token_in_plain_text,
         )
-        self._servers = _channel.Servers(names, admitted, grpc.aio)
+        self._servers = _channel.Servers(names, admitted, grpc.aio, round_robin=round_robin)
         self._ask = AsyncAsking(self._servers, timeout, retries)
         self.models = AsyncModels(self._ask)
 
@@ -174,7 +175,7 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         self._source = aiter(frames if isinstance(frames, AsyncIterable) else _each(frames))
         self._ledger = ledger
         self._timeout = timeout
-        self._patience = Patience(resume, len(servers.all))
+        self._patience = Patience(resume, servers.count)
         self._changed = asyncio.Event()
         self._fetch: asyncio.Future[Frame | Image] | None = None  # outlives the call that began it
         self._exhausted = self._closed = False

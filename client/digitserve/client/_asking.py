@@ -27,7 +27,7 @@ class Asking:
 
     def anyone(self, method: Method, request: object, timeout: float | None) -> Any:
         """Asks one server after the other, until one is available and not too busy."""
-        again = Again(self._retries, len(self._servers.all), timeout or self._timeout)
+        again = Again(self._retries, self._servers.count, timeout or self._timeout)
         while True:
             server = self._servers.now
             try:
@@ -71,7 +71,7 @@ class AsyncAsking:
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
         """Asks one server after the other, until one is available and not too busy."""
-        again = Again(self._retries, len(self._servers.all), timeout or self._timeout)
+        again = Again(self._retries, self._servers.count, timeout or self._timeout)
         while True:
             server = self._servers.now
             try:

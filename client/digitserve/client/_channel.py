@@ -19,7 +19,7 @@ _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 _STREAM_PREDICT = "/digitserve.v1.DigitService/StreamPredict"
 
-_SERVICE_CONFIG = {
+_SERVICE_CONFIG: dict[str, Any] = {
     "methodConfig": [
         {
             "name": [{"service": "digitserve.v1.DigitService", "method": "Predict"}],
@@ -34,23 +34,38 @@ _SERVICE_CONFIG = {
     ]
 }
 
-OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+_OPTIONS: dict[str, int | str] = {
+    "grpc.service_config": json.dumps(_SERVICE_CONFIG),
     # By default gRPC does not retry what is longer than 256 KiB.
-    ("grpc.per_rpc_retry_buffer_size", _MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    "grpc.per_rpc_retry_buffer_size": _MAX_MESSAGE_BYTES,
+    "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+    "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
     # By default a client may wait two minutes for a server that is back already.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 1_000,
+    "grpc.max_reconnect_backoff_ms": 2_000,
     # Tells a dead peer from an idle one.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.http2.max_pings_without_data": 0,
     # Clients of one process do not share a connection, and hence a worker.
-    ("grpc.use_local_subchannel_pool", 1),
-]
+    "grpc.use_local_subchannel_pool": 1,
+}
+
+
+# Each call goes to the next of all the addresses that the name has and whose server says that it
+# serves; one that drains says so, and is left before it closes.
+_ROUND_ROBIN = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": "digitserve.v1.DigitService"},
+}
+_ROUND_ROBIN_OPTIONS: dict[str, int | str] = {
+    "grpc.service_config": json.dumps(_SERVICE_CONFIG | _ROUND_ROBIN),
+    # By default half a minute: where all servers are replaced one by one, too late for the last.
+    "grpc.dns_min_time_between_resolutions_ms": 2_000,
+}
+# How many servers a name is taken to have, by who asks them in turn; gRPC does not tell.
+_MANY = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,17 +80,27 @@ class Server:
 
 
 class Servers:
-    """The addresses of one client, and which of them is asked now."""
+    """The addresses of one client, and which of them is asked now.
 
-    def __init__(self, addresses: Sequence[str], access: Access, framework: Any) -> None:
+    Attributes:
+        all: a channel for each.
+        count: how many servers can be asked one after the other.
+    """
+
+    def __init__(
+        self, addresses: Sequence[str], access: Access, framework: Any, *, round_robin: bool
+    ) -> None:
         """Makes a channel for each address; they connect when they are used.
 
         Args:
             addresses: one or several.
             access: how to be let in.
             framework: `grpc` or `grpc.aio`.
+            round_robin: whether each is the name of many servers, all of which are asked in turn.
         """
-        self.all = [_connect(address, access, framework) for address in addresses]
+        options = _OPTIONS | (_ROUND_ROBIN_OPTIONS if round_robin else {})
+        self.all = [_connect(address, access, framework, options) for address in addresses]
+        self.count = len(self.all) * (_MANY if round_robin else 1)
         self._at = 0
 
     @property
@@ -101,13 +126,13 @@ def names_of(addresses: str | Sequence[str]) -> list[str]:
     return names
 
 
-def _connect(address: str, access: Access, framework: Any) -> Server:
+def _connect(address: str, access: Access, framework: Any, options: dict[str, int | str]) -> Server:
     # What is sent to this machine is not to leave it by way of a proxy.
-    direct = [("grpc.enable_http_proxy", 0)] if is_local(address) else []
+    told = list((options | ({"grpc.enable_http_proxy": 0} if is_local(address) else {})).items())
     channel = (
-        framework.insecure_channel(address, [*OPTIONS, *direct])
+        framework.insecure_channel(address, told)
         if access.credentials is None
-        else framework.secure_channel(address, access.credentials, OPTIONS)
+        else framework.secure_channel(address, access.credentials, told)
     )
     digits, streams = DigitServiceStub(channel), channel.stream_stream(_STREAM_PREDICT)
     models, health = ModelServiceStub(channel), HealthStub(channel)

@@ -87,7 +87,7 @@ class Lane:
         self._servers = servers
         self._options = options
         self._resume = resume
-        self._patience = Patience(resume, len(servers.all))
+        self._patience = Patience(resume, servers.count)
         self._waiting: deque[Ask] = deque()
         self._sent: deque[list[Ask]] = deque()
         self._resting: dict[asyncio.TimerHandle, list[Ask]] = {}  # a busy server refused them
@@ -132,7 +132,7 @@ class Lane:
             pause = self._patience.pause(cause)
             if pause is None:
                 self._fail(asks, cause or CallError(grpc.StatusCode.UNAVAILABLE, "no answer"))
-                self._patience = Patience(self._resume, len(self._servers.all))
+                self._patience = Patience(self._resume, self._servers.count)
                 continue
             self._waiting.extend(asks)
             await asyncio.sleep(pause)

@@ -44,6 +44,7 @@ class DigitClient(Closing):
         tls: Tls | bool = False,
         token_in_plain_text: bool = False,
         retries: int = DEFAULT_RETRIES,
+        round_robin: bool = False,
     ) -> None:
         """Makes a client; connects at the first call.
 
@@ -63,6 +64,9 @@ class DigitClient(Closing):
             retries: how often a call that a busy server refused is asked again, within its
                 timeout and no sooner than the server says (another server is asked at once).
                 0: never; who asked gets `ResourceExhausted`.
+            round_robin: whether calls and streams go in turn to all the servers whose addresses the
+                name has (`dns:///digits.example:50051`), without those that say that they do not
+                serve; False: to the first that can be reached.
 
         Raises:
             TokenError: if the token is none, or would travel in plain text.
@@ -79,7 +83,7 @@ class DigitClient(Closing):
             token=token,
             token_in_plain_text=token_in_plain_text,
         )
-        self._connected = partial(_channel.Servers, names, admitted)
+        self._connected = partial(_channel.Servers, names, admitted, round_robin=round_robin)
         self._servers = self._connected(grpc)
         self._ask = Asking(self._servers, timeout, retries)
         self.models = Models(self._ask)
@@ -240,7 +244,7 @@ class Stream(Closing, Iterator[Outcome]):
         self._servers = servers
         self._ledger = ledger
         self._timeout = timeout
-        self._patience = Patience(resume, len(servers.all))
+        self._patience = Patience(resume, servers.count)
         self._changed = threading.Condition()
         self._exhausted = self._closed = False
         self._source_error: BaseException | None = None

@@ -129,6 +129,7 @@ class Server:
             watched,
             self._drain,
             max_message_bytes=config.max_message_bytes,
+            max_age_s=config.connection_max_age_s,
             tls=None if self._tls is None else self._tls.context,
             socket_mode=int(config.socket_mode, 8),
         )

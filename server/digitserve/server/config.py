@@ -95,6 +95,9 @@ class Config:
             reading goes on.  One for each core up to four, because copies cost memory.
         stream_max_age_s: seconds after which a stream is drained, give or take a tenth.  So long
             streams spread over servers that were added since.
+        connection_max_age_s: seconds after which a client is told to connect anew, give or take a
+            tenth, while what it has asked goes on.  Who balances by itself looks its server's name
+            up then, and finds those that were added since.
         lame_duck_s: seconds from SIGTERM to the refusal of new calls.  Whoever balances the load is
             to see NOT_SERVING first.  SIGINT has none: a person is waiting.
         grace_s: seconds from the signal until a stream that its caller does not half-close is
@@ -155,6 +158,7 @@ class Config:
     inline_us: Annotated[float, Number(0, 1_000_000, "microseconds")] = 250.0
     engine_threads: Annotated[int, Whole(1, 256, "threads")] = min(4, os.cpu_count() or 1)
     stream_max_age_s: Annotated[float, Number(0.01, _YEAR_S, "seconds")] = 3600.0
+    connection_max_age_s: Annotated[float, Number(0.01, _YEAR_S, "seconds")] = 3600.0
     lame_duck_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--lame-duck")] = 5.0
     grace_s: Annotated[float, Number(0, _DAY_S, "seconds"), Flag("--grace")] = 30.0
     tokens: Annotated[Path | None, There(folders=False), Flag("--tokens")] = None

@@ -44,7 +44,7 @@ def server_options(command: Any) -> Any:
 
 
 def _access_options() -> Iterator[Any]:
-    """How to be let in.  They wait beside the command's own options, for `access_of`."""
+    """Whom to ask, and how to be let in.  They wait beside the command's own, for `access_of`."""
 
     def kept(name: str, option: str, text: str, **more: Any) -> Any:
         def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
@@ -56,6 +56,12 @@ def _access_options() -> Iterator[Any]:
         "token_in_plain_text",
         "--token-in-plain-text",
         "Send the token without TLS, also to other machines.",
+        is_flag=True,
+    )
+    yield kept(
+        "round_robin",
+        "--round-robin",
+        "Ask all servers in turn whose addresses the name has.",
         is_flag=True,
     )
     file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -79,6 +85,7 @@ def access_of(context: click.Context) -> dict[str, Any]:
         raise click.UsageError("--cert and --key go together")
     tls: Tls | bool = Tls(**files) if any(files.values()) else bool(told.get("tls"))
     return {
+        "round_robin": bool(told.get("round_robin")),
         "tls": tls,
         "token": None if told.get("token") is None else _reader(told["token"]),
         "token_in_plain_text": bool(told.get("token_in_plain_text")),

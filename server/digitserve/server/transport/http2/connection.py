@@ -7,6 +7,7 @@ Python's `h2` does all this too, for 119 µs a call (docs/decisions/0010); this 
 """
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -26,6 +27,8 @@ _GREETING_S = 20.0
 _SLICE_S = 0.001
 # Bytes that wait for a turn, above which nothing more is read.
 _MOST_WAITING = 256 * 1024
+# Seconds for a peer to hear that it is to go elsewhere, before new calls are refused all the same.
+_RETIRING_S = 5.0
 # Seconds for a peer that may be slow to take what was said last, and to close.
 _PARTING_S = 5.0
 
@@ -54,8 +57,9 @@ class Connection(asyncio.Protocol):
         self._rest = b""
         self._again: asyncio.Handle | None = None
         self._promised = frames.LARGEST_NUMBER  # the last stream that is looked at
-        self._greeted = self._closing = False
+        self._greeted = self._closing = self._retiring = False
         self._waiting: asyncio.TimerHandle | None = None
+        self._ageing: asyncio.TimerHandle | None = None
 
     # --- asyncio.Protocol --------------------------------------------------------------------
 
@@ -67,9 +71,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()  # as RFC 9113 wants of TLS
         self.outbox = Outbox(self._transport)
         known = self._server.known(self._transport)
-        self.inbox = Inbox(self._server, self.outbox, known, self._close_if_done)
+        self.inbox = Inbox(self._server, self.outbox, known, self._close_if_done, self._ponged)
         self._server.connections.add(self)
         self._waiting = self._loop.call_later(_GREETING_S, self._transport.abort)
+        # With jitter: who came together is not to come back together.
+        age_s = self._server.max_age_s * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
+        self._ageing = self._loop.call_later(age_s, self._retire)
         if self._server.stopping:  # it was accepted before, and is heard of only now
             self._transport.abort()
 
@@ -97,6 +104,8 @@ class Connection(asyncio.Protocol):
             self._waiting.cancel()
         if self._again is not None:
             self._again.cancel()
+        if self._ageing is not None:
+            self._ageing.cancel()
         self.inbox.cut()
         self._server.lost(self)
 
@@ -129,6 +138,23 @@ class Connection(asyncio.Protocol):
                 return
             self.outbox.put(frames.goaway(inbox.last, ErrorCode.NO_ERROR))
             self._close_if_done()
+
+    def _retire(self) -> None:
+        """Sends its client elsewhere: it looks up anew who serves.
+
+        What is on its way is still taken: that there is no more of it an answered PING tells.
+        """
+        if not self._greeted or self.inbox.refusing or self._closing:
+            self.refuse()
+            return
+        self._retiring = True
+        self.outbox.put(frames.goaway(frames.LARGEST_NUMBER, ErrorCode.NO_ERROR, "max_age"))
+        self.outbox.put(frames.frame(frames.PING, 0, 0, bytes(8)))
+        self._ageing = self._loop.call_later(_RETIRING_S, self.refuse)
+
+    def _ponged(self) -> None:
+        if self._retiring:
+            self.refuse()
 
     def cut(self) -> None:
         """Ends it now."""
@@ -251,5 +277,9 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _close_if_done(self) -> None:
-        if self.inbox.refusing and not self.inbox:
-            self._loop.call_soon(self._part)
+        if self.inbox.refusing and not self.inbox.busy:
+            self._loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        self.inbox.take_leave()
+        self._part()

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.empty_pb2 import Empty
 
-from digitserve.server.errors import CompressionUnknown, DomainError, MetadataTooLong, MethodUnknown
+from digitserve.server.errors import (
+    CompressionUnknown,
+    DomainError,
+    Draining,
+    MetadataTooLong,
+    MethodUnknown,
+)
 from digitserve.server.services import Method
 from digitserve.server.transport.http2 import frames, heads
 from digitserve.server.transport.http2.call import WINDOW, Http2Call
@@ -68,6 +74,7 @@ class Inbox:
         outbox: Outbox,
         known: tuple[str, str],
         emptied: Callable[[], None],
+        ponged: Callable[[], None],
     ) -> None:
         """Takes what a client of `server` sends.
 
@@ -75,7 +82,8 @@ class Inbox:
             server: knows what can be called.
             outbox: the other half.
             known: who is at the other end, and the name that its certificate proves.
-            emptied: told when the last open call has ended.
+            emptied: told when the last open call has ended; any, once new ones are refused.
+            ponged: told when the client answers a PING.
         """
         self.loop = asyncio.get_running_loop()
         self.handlers = server.handlers
@@ -87,6 +95,7 @@ class Inbox:
         self.last = 0
         self._server = server
         self._emptied = emptied
+        self._ponged = ponged
         self._heads = HeadReader()
         self._calls: dict[int, Http2Call] = {}
         self._young: list[Http2Call] = []  # of this slice, with a deadline and more to come
@@ -96,6 +105,16 @@ class Inbox:
     def __len__(self) -> int:
         """How many calls are open."""
         return len(self._calls)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a call that comes to an end by itself."""
+        return not all(call.method.endless for call in self._calls.values())
+
+    def take_leave(self) -> None:
+        """Ends what would never end by itself."""
+        for call in list(self._calls.values()):
+            call.refuse(Draining())
 
     def go_on(self) -> None:
         """The socket takes more: lets handlers write."""
@@ -227,7 +246,9 @@ class Inbox:
         elif kind == frames.PING:
             if len(payload) != 8:
                 raise Violation(ErrorCode.FRAME_SIZE_ERROR, "a PING has 8 bytes")
-            if not flags & frames.ACK:
+            if flags & frames.ACK:
+                self._ponged()
+            else:
                 self.outbox.put(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _take_settings(self, flags: int, payload: bytes) -> None:
@@ -282,7 +303,7 @@ class Inbox:
 
     def _forget(self, call: Http2Call) -> None:
         self._calls.pop(call.number, None)
-        if not self._calls:
+        if not self._calls or self.refusing:
             self._emptied()
 
     def _numbered(self, stream: int, *, known: bool = False) -> None:

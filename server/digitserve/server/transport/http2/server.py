@@ -28,6 +28,7 @@ class Http2Server:
         handlers: what runs it.
         connections: the open ones.
         max_message_bytes: bytes in one message.
+        max_age_s: seconds after which a connection's client is sent elsewhere, on average.
         stopping: whether nobody is let in any more.
     """
 
@@ -37,6 +38,7 @@ class Http2Server:
         drain: Drain,
         *,
         max_message_bytes: int,
+        max_age_s: float,
         tls: ssl.SSLContext | None = None,
         socket_mode: int = 0o666,
     ) -> None:
@@ -46,6 +48,8 @@ class Http2Server:
             services: what it serves.
             drain: told which calls are running.
             max_message_bytes: bytes in one message.
+            max_age_s: seconds after which a connection's client is sent elsewhere, give or take a
+                tenth.
             tls: what callers over TCP must speak; None: plain text.
             socket_mode: the file mode of Unix sockets.
         """
@@ -57,6 +61,7 @@ class Http2Server:
         self.handlers = Handlers(drain)
         self.connections: set[Connection] = set()
         self.max_message_bytes = max_message_bytes
+        self.max_age_s = max_age_s
         self.stopping = False
         self._tls = tls
         self._socket_mode = socket_mode
