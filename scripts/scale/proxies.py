@@ -152,9 +152,9 @@ class Proxy:
         """A client of its own, which trusts it."""
         return DigitClient(self.address, tls=self.keys.tls)
 
-    def channel(self, *options: tuple[str, int]) -> grpc.Channel:
+    def channel(self) -> grpc.Channel:
         """A channel of its own, which asks nothing twice."""
-        options += (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
         return grpc.secure_channel(self.address, self.keys.tls.credentials(), options)
 
 

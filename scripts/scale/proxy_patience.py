@@ -1,18 +1,17 @@
 """What lasts behind a proxy: readers who stand still, old connections, servers that leave DNS."""
 
-import threading
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import grpc
 
-from digitserve.v1 import digits_pb2, digits_pb2_grpc
-from proving import expect
+from proving import Shortfall, expect
 from scale.hosts import Network
-from scale.loads import TimedCalls, pictures, streaming
-from scale.proxies import PREDICTED, STREAMS, Proxy, site
+from scale.loads import TimedCalls, streaming
+from scale.proxies import PREDICTED, STREAMS, Loopback, Proxy, site
 from scale.proxy_kinds import ENVOY, Kind
 
 _READERS = 64
@@ -20,8 +19,6 @@ _READERS = 64
 # try, and what allocators hold back.
 _BYTES_EACH = 768 * 1024
 _AFTER_AGE_S = 5.0
-# gRPC itself would read megabytes ahead of who reads nothing.
-_READS_NO_FURTHER = (("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16384))
 # Seconds within which others are answered meanwhile.
 _SLOW_S = 0.5
 
@@ -37,7 +34,7 @@ def _stood_still(up: Proxy) -> str:
         alone = _slowest(others)
         before = up.resident_bytes()
         with _standing_still(up):
-            time.sleep(2)
+            time.sleep(4)  # until every window is full
             beside = _slowest(others)
             each = (up.resident_bytes() - before) / _READERS
     return expect(
@@ -58,18 +55,23 @@ def _slowest(channel: grpc.Channel) -> float:
 
 @contextmanager
 def _standing_still(up: Proxy) -> Iterator[None]:
-    message = digits_pb2.StreamPredictRequest(frame=digits_pb2.Frame(pixels=pictures()[5]))
-    over = threading.Event()
-    with up.channel(*_READS_NO_FURTHER) as channel:
-        stub: Any = digits_pb2_grpc.DigitServiceStub(channel)
-        calls = [
-            stub.StreamPredict(iter(lambda: message if not over.is_set() else None, None))
-            for _ in range(_READERS)
-        ]
+    told = (up.address, str(up.keys.callers.path), str(_READERS))
+    process = Loopback().start(
+        sys.executable,
+        "-m",
+        "scale.standing_still",
+        *told,
+        env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.stdout is not None
+    try:
+        if not process.stdout.readline():
+            raise Shortfall("the streams that are to stand still did not start")
         yield
-        over.set()
-        for each in calls:
-            each.cancel()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def left_alone(network: Network) -> str:

@@ -59,6 +59,5 @@ def test_an_async_stream_is_resumed_elsewhere(serving: Serving, code: int) -> No
 @RESETS
 def test_a_call_fails_as_if_nobody_were_there(code: int) -> None:
     """It is not the server's INTERNAL, which its log would know."""
-    with resetting(code) as address, DigitClient(address) as client:
-        with pytest.raises(Unavailable):
-            client.predict(bytes(784))
+    with resetting(code) as address, DigitClient(address) as client, pytest.raises(Unavailable):
+        client.predict(bytes(784))
