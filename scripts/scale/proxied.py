@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from proving import tried_again
 from scale.hosts import Network
 from scale.proxied_cases import conformance
 from scale.proxy_doors import accepted, doors, floods
@@ -22,11 +23,17 @@ def promises(network: Network) -> list[Promise]:
             (f"{kind.name}: every conformance case", partial(conformance, network, kind))
             for kind in KINDS
         ),
-        ("a host cut off, kill -9, a rolling upgrade", partial(outages, network, *KINDS)),
+        (
+            "a host cut off, kill -9, a rolling upgrade",
+            lambda: tried_again(partial(outages, network, *KINDS)),
+        ),
         ("shares of streams and calls", partial(balanced, network, *KINDS)),
         ("TLS to callers, mTLS to servers, the log, gRPC-Web", partial(doors, network, *KINDS)),
         ("floods", partial(floods, network, *KINDS)),
-        ("readers who stand still", partial(slow_readers, network, *KINDS)),
+        (
+            "readers who stand still",
+            lambda: tried_again(partial(slow_readers, network, *KINDS)),
+        ),
         (f"{ENVOY.name}: old connections, a server that leaves DNS", partial(left_alone, network)),
     ]
     return each

@@ -103,21 +103,27 @@ def _seen(load: Load, events: list[Event]) -> str:
         f"{load.proxy.kind.name}: {frames} frames, {len(faults)} of {len(load.streams)} streams "
         f"with one lost or doubled ({faults[0] if faults else f'longest pause {longest:.1f} s'})"
     ]
-    expected = 0
+    expected = slow = 0
     for event in events:
         bad = troubled(asked, event.begun - _CALL_MOST_S, event.begun + event.bound_s)
         failed = sum(bool(each.fault) for each in bad)
         expected += failed
+        slow += len(bad) - failed
         last = max((each.begun - event.begun for each in bad), default=0.0)
         words.append(
             f"{event.name}: {failed} calls failed, {len(bad) - failed} slow, the last "
             f"{max(last, 0.0):.1f} s after (bound {event.bound_s:g} s)"
         )
     others = [each.fault for each in asked if each.fault]
-    words.append(f"{len(others) - expected} of {len(asked)} calls failed at other times")
+    slow = len(troubled(asked, 0.0, float("inf"))) - len(others) - slow
+    words.append(
+        f"{len(others) - expected} of {len(asked)} calls failed, {slow} were slow at other times"
+    )
     if faults or len(others) > expected:
         words += others[:1]
-    return expect(not faults and len(others) == expected, "; ".join(words))
+    return expect(
+        not faults and len(others) == expected, "; ".join(words), pace=slow <= len(asked) / 100
+    )
 
 
 # --- balance -------------------------------------------------------------------------------------
