@@ -6,7 +6,7 @@ from typing import Any
 from digitserve.server.extras import MissingExtra
 from digitserve.server.transport.ray.call import Context, Requests
 from digitserve.server.transport.ray.ingress import Answer, Ingress
-from digitserve.server.transport.ray.methods import Asked, bare, methods
+from digitserve.server.transport.ray.methods import Asked, bare_names
 from digitserve.server.transport.ray.stopping import when_stopped
 
 try:
@@ -42,9 +42,8 @@ def _stream(name: str) -> Callable[..., AsyncIterator[Answer]]:
     return stream
 
 
-for _path, _method in methods().items():
-    _name = bare(_path)
-    setattr(Replica, _name, _stream(_name) if _method.unary is None else _unary())
+for _name, _is_unary in bare_names().items():
+    setattr(Replica, _name, _unary() if _is_unary else _stream(_name))
 
 
 def build(settings: dict[str, Any]) -> serve.Application:

@@ -15,6 +15,9 @@ from digitserve.server.config import Config
 from digitserve.server.core import Core
 from digitserve.server.services import Method
 
+# Where Ray takes calls of methods that there are not.
+_UNKNOWN = "method_unknown"
+
 
 class Asked(NamedTuple):
     """What a unary call brings.
@@ -48,25 +51,55 @@ def bare(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def bare_names() -> dict[str, bool]:
+    """What Ray calls, and whether that is a call of one message each way."""
+    return {bare(path): method.unary is not None for path, method in methods().items()} | {
+        _UNKNOWN: True
+    }
+
+
 def add_services(_: Any, server: Any) -> None:
-    """Registers the services: an entry of Ray's `grpc_servicer_functions`.
-
-    Ray puts its own handlers in the place of these, and keeps how their requests are parsed.
-    """
+    """Registers the services: an entry of Ray's `grpc_servicer_functions`."""
     for service in dict.fromkeys(path.split("/")[1] for path in methods()):
-        handlers = {
-            bare(path): _handler(path, method)
+        server.add_generic_rpc_handlers((_Handlers(service),))
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Those of one service.
+
+    Ray puts its own in the place of these, by the name of this attribute, and keeps how their
+    requests are parsed.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = f"/{service}/"
+        self._method_handlers = {
+            path: _unary(path) if method.unary is not None else _stream()
             for path, method in methods().items()
-            if path.split("/")[1] == service
+            if path.startswith(self._service)
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        self._unknown = self._service + _UNKNOWN
+        self._method_handlers[self._unknown] = _unary(self._unknown)
+
+    def service(self, call: grpc.HandlerCallDetails) -> Any:
+        """What answers a call; None: it is another service's."""
+        path = call.method
+        if not path.startswith(self._service):
+            return None
+        known = self._method_handlers.get(path)
+        if known is not None:
+            return known
+        unknown = self._method_handlers[self._unknown]
+        return unknown._replace(request_deserializer=partial(Asked, path))
 
 
-def _handler(path: str, method: Method) -> Any:
-    if method.unary is None:
-        # Of either side one message or many: on the wire they are the same.
-        return grpc.stream_stream_rpc_method_handler(_replaced)
+def _unary(path: str) -> Any:
     return grpc.unary_unary_rpc_method_handler(_replaced, partial(Asked, path))
+
+
+def _stream() -> Any:
+    """Of either side one message or many: on the wire they are the same."""
+    return grpc.stream_stream_rpc_method_handler(_replaced)
 
 
 def _replaced(*_: Any) -> Any:
