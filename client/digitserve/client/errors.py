@@ -126,6 +126,9 @@ class CallError(DigitServeError):
             # What grpc.aio says, not in its details, of a write that failed: the reason stayed with
             # the connection.
             return Unavailable(grpc.StatusCode.UNAVAILABLE, "the connection broke")
+        if error.code() is grpc.StatusCode.CANCELLED and "RST_STREAM" in (error.details() or ""):
+            # Nobody here cancelled: a proxy lost the server behind it.
+            return Unavailable(grpc.StatusCode.UNAVAILABLE, "the server broke off")
         try:
             status = rpc_status.from_call(error)
         except ValueError:  # details that contradict the code: not from this server

@@ -125,6 +125,11 @@ class Core:
         self._background = asyncio.create_task(self._beside(beside))
         self.health.welcome(True)
 
+    def check(self) -> None:
+        """Raises what ended the work beside the calls, which nothing should."""
+        if self._background is not None and self._background.done():
+            self._background.result()
+
     async def close(self) -> None:
         """Lets go of everything; nothing is called any more."""
         if self._background is not None:

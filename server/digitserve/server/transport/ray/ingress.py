@@ -13,6 +13,7 @@ from digitserve.server.errors import Draining, MethodUnknown
 from digitserve.server.services import CallEnded, Method, checked, serialized
 from digitserve.server.sources import config_of
 from digitserve.server.statuses import first_cause
+from digitserve.server.transport.ray.autoscaling import Load
 from digitserve.server.transport.ray.call import (
     Context,
     RayCall,
@@ -50,6 +51,7 @@ class Ingress:
             ConfigError: if the settings are wrong.
         """
         self._core = Core(config_of(settings, "the application's args"))
+        self._load = Load(self._core.admission)
         self._methods = by_path(self._core)
         self._streams = {
             bare(path): method for path, method in self._methods.items() if method.unary is None
@@ -102,11 +104,12 @@ class Ingress:
             await asyncio.wait({task})
 
     async def check_health(self) -> None:
-        """Raises if the replica is to be replaced: it answers at all, so it is not."""
+        """Raises if the replica is to be replaced; that it has no model is no reason."""
+        self._core.check()
 
-    def record_autoscaling_stats(self) -> dict[str, float]:
-        """What the autoscaling goes by: the images that are in, over all callers."""
-        return {"images": float(self._core.admission.images)}
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the autoscaling goes by; Ray asks again and again."""
+        return self._load.look()
 
     async def close(self) -> None:
         """Lets go of everything; Ray calls nothing any more."""
