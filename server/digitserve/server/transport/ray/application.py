@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from digitserve.server.extras import MissingExtra
+from digitserve.server.observe.logs import set_up_logs
 from digitserve.server.transport.ray.call import Context, Requests
 from digitserve.server.transport.ray.ingress import Answer, Ingress
 from digitserve.server.transport.ray.methods import Asked, bare_names
@@ -21,6 +22,7 @@ class Replica(Ingress):
     async def __init__(self, settings: dict[str, Any]) -> None:  # type: ignore[misc]
         """Makes the models ready; Ray waits for it."""
         super().__init__(settings, when_stopped)
+        set_up_logs(self.config.log_form)
         await self.open()
 
     async def __del__(self) -> None:

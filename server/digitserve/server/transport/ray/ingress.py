@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
+from digitserve.server.config import ConfigError
 from digitserve.server.core import Core
 from digitserve.server.errors import Draining, MethodUnknown
 from digitserve.server.services import CallEnded, Method, checked, serialized
@@ -24,6 +25,23 @@ from digitserve.server.transport.ray.call import (
 )
 from digitserve.server.transport.ray.methods import Asked, bare, by_path
 
+_SAYER = "the application's args"
+# Of the doors, which are Ray's here; and `metrics` is a door too.
+_RAYS = {
+    "addresses",
+    "workers",
+    "connection_max_age_s",
+    "metrics",
+    "http",
+    "http_origins",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
+    "tls_client_required",
+    "plain_text",
+    "socket_mode",
+}
+
 
 class Answer(NamedTuple):
     """A message that is bytes already, as Ray wants messages."""
@@ -36,7 +54,11 @@ class Answer(NamedTuple):
 
 
 class Ingress:
-    """One replica."""
+    """One replica.
+
+    Attributes:
+        config: how it runs.
+    """
 
     def __init__(
         self, settings: Mapping[str, Any], when_stopped: Callable[[Callable[[], object]], None]
@@ -50,7 +72,10 @@ class Ingress:
         Raises:
             ConfigError: if the settings are wrong.
         """
-        self._core = Core(config_of(settings, "the application's args"))
+        for each in _RAYS & settings.keys():
+            raise ConfigError(f"{_SAYER}: {each}: expected nothing, since Ray takes the calls in")
+        self._core = Core(config_of(settings, _SAYER))
+        self.config = self._core.config
         self._load = Load(self._core.admission)
         self._methods = by_path(self._core)
         self._streams = {
@@ -58,6 +83,7 @@ class Ingress:
         }
         self._endless = set[RayStreamCall]()
         self._draining: asyncio.Task[None] | None = None
+        self._drained = False
         loop = asyncio.get_running_loop()
         # Ray may run this class in a thread of its own.
         when_stopped(lambda: loop.call_soon_threadsafe(self._begin_drain))
@@ -74,7 +100,7 @@ class Ingress:
             method = self._methods.get(asked.path)
             if method is None or method.unary is None:
                 raise MethodUnknown(asked.path)
-            message = parsed(method, asked.message, self._core.config.max_message_bytes)
+            message = parsed(method, asked.message, self.config.max_message_bytes)
             response = await method.unary(checked(message, method.request), RayCall(context))
             return Answer(serialized(response))
         except Exception as error:
@@ -91,7 +117,10 @@ class Ingress:
         if method is None:
             fail(context, MethodUnknown(name))
             return
-        call = RayStreamCall(method, requests, context, self._core.config.max_message_bytes)
+        if method.endless and self._drained:
+            fail(context, Draining())
+            return
+        call = RayStreamCall(method, requests, context, self.config.max_message_bytes)
         task = asyncio.create_task(self._run(method, call))
         if method.endless:
             self._endless.add(call)
@@ -141,9 +170,10 @@ class Ingress:
         core = self._core
         core.health.welcome(False)
         # Who was told at once would come back here.
-        await asyncio.sleep(core.config.lame_duck_s)
-        core.leaving.begin(core.config.grace_s)
+        await asyncio.sleep(self.config.lame_duck_s)
+        core.leaving.begin(self.config.grace_s)
         await core.leaving.idle()
+        self._drained = True
         for call in list(self._endless):
             fail(call.context, Draining())
             call.cut()
