@@ -17,6 +17,7 @@ from polyglot.languages import Language
 from polyglot.trial import trial
 from scale.callers import CALL_S, IMAGE, PAUSE_S, Callers, Calling, Streaming
 from scale.hosts import Network, away
+from scale.ray_cost import cost
 from scale.ray_nodes import ROOT, Cluster, cluster, until
 
 Promise: TypeAlias = tuple[str, Callable[[], str]]
@@ -107,6 +108,12 @@ class Run:
         callers.streams += load.streams
         return callers.judged(f"1 to 3 replicas in {up_s:.1f} s, to 1 in {down_s:.1f} s", 0)
 
+    def costs(self) -> str:
+        """What Ray adds to a call and a frame, where its ingress and the replica share a host."""
+        (replica,) = self.ray.running()
+        at = [host.address for host in self.ray.hosts].index(replica.address or "")
+        return cost(self.ray.hosts[at], self.ray.ingresses[at], str(_BUNDLE))
+
     def _without(self, address: str) -> bool:
         there = [each for each in self.ray.running() if each.address != address]
         return len(there) == _REPLICAS
@@ -154,6 +161,7 @@ def ray_promises(network: Network) -> Iterator[list[Promise]]:
             ("Ray: a setting is changed", run.upgraded),
             ("Ray: a node is cut off", run.cut_node),
             ("Ray: load comes and goes", run.scaled),
+            ("Ray: what it costs", run.costs),
         ]
 
 
