@@ -16,6 +16,7 @@ import pytest
 import digitserve.client
 from digitserve.client import (
     AsyncDigitClient,
+    CallError,
     DeadlineExceeded,
     DigitClient,
     Failed,
@@ -197,6 +198,29 @@ def test_no_server_is_unavailable(ask: Ask) -> None:
             ask(address, "predict", BLANK)
         with pytest.raises(Unavailable):
             ask(address, "stream", [BLANK])
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ("Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", Unavailable),
+        ("Locally cancelled by application!", CallError),
+    ],
+)
+def test_what_a_proxy_cut_is_no_cancellation(details: str, kind: type[CallError]) -> None:
+    """HAProxy says CANCEL of a server that died; of one who cancels here gRPC says so."""
+
+    class Ended(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.CANCELLED
+
+        def details(self) -> str:
+            return details
+
+        def trailing_metadata(self) -> tuple[()]:
+            return ()
+
+    assert type(CallError.from_rpc_error(Ended())) is kind
 
 
 def test_a_deadline_is_kept(ask: Ask) -> None:
