@@ -104,6 +104,11 @@ endef
 	$(call project,.venv-playground)
 	@touch $@
 
+.venv-scale/ready: requirements/scale.txt pyproject.toml
+	$(call environment,.venv-scale,$<)
+	$(call project,.venv-scale)
+	@touch $@
+
 .venv-protos/ready: requirements/protos.txt
 	$(call environment,.venv-protos,$<)
 	@touch $@

@@ -17,4 +17,8 @@ pin pyproject.toml --extra server --extra metrics --extra jwt --extra tracing --
 pin pyproject.toml requirements/pins.in requirements/playground.in --extra server --extra cli \
     --extra camera --extra playground \
     -c requirements/development.txt -o requirements/playground.txt
+# Several hosts on one machine: a Ray cluster, Envoy, a DNS.
+pin pyproject.toml requirements/pins.in requirements/scale.in --extra server --extra cli \
+    --extra ray --extra metrics \
+    -c requirements/development.txt -o requirements/scale.txt
 pin requirements/protos.in -o requirements/protos.txt

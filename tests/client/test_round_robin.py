@@ -71,7 +71,7 @@ def test_one_that_says_that_it_does_not_serve_is_left(three: Three) -> None:
     """Before it closes, and until it says otherwise."""
 
     async def welcome(yes: bool) -> None:
-        three.servers[1].server._health.welcome(yes)
+        three.servers[1].server.health.welcome(yes)
 
     with DigitClient(three.name, round_robin=True) as client:
         three.until_asked(client, 0, 1, 2)

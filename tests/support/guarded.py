@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from digitserve.server import app
+from digitserve.server import core
 from digitserve.server.adapters.wanted import adapters_of
 from digitserve.server.guard import guarding as guarding_
 from digitserve.server.guard.guarding import Guard
@@ -116,8 +116,8 @@ def guarding(tokens: Tokens, monkeypatch: pytest.MonkeyPatch, **config: Any) -> 
     with monkeypatch.context() as patch:
         patch.setattr(guarding_, "Guard", partial(Guard, wall=wall, clock=clock))
         for name in ("digit_service", "model_service"):
-            patch.setattr(app, name, _recorded(getattr(app, name), reached))
-        patch.setattr(app, "adapters_of", _all_recorded(adapters_of, reached))
+            patch.setattr(core, name, _recorded(getattr(core, name), reached))
+        patch.setattr(core, "adapters_of", _all_recorded(adapters_of, reached))
         told = replace(
             TEST_CONFIG,
             tokens=tokens.path,

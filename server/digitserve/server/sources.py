@@ -66,6 +66,22 @@ def read_config(flags: Mapping[str, Any], file: str | None, environment: Mapping
     return Told(config, origins)
 
 
+def config_of(table: Mapping[str, Any], sayer: str) -> Config:
+    """A configuration that somebody gives by the keys of the file; nothing else is read.
+
+    Args:
+        table: the values, as a TOML file would have them.
+        sayer: who gives them, for errors.
+
+    Raises:
+        ConfigError: naming who said it, what was expected and what came.
+    """
+    try:
+        return Config(**{name: value for name, value, _ in _of_table(table, sayer, Path())})
+    except ContradictionError as error:
+        raise ConfigError(f"{sayer}: {error}") from error
+
+
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """What to say after an unknown name: the known one that was probably meant, if any.
 
@@ -84,15 +100,20 @@ def _of_file(file: str | None, variables: Mapping[str, str]) -> Iterator[_Said]:
     if name is None:
         return
     path = Path(name)
-    for key, told in _table(path, FILE_VARIABLE if file is None else FILE_FLAG).items():
+    table = _table(path, FILE_VARIABLE if file is None else FILE_FLAG)
+    yield from _of_table(table, str(path), path.parent)
+
+
+def _of_table(table: Mapping[str, Any], sayer: str, folder: Path) -> Iterator[_Said]:
+    for key, told in table.items():
         knob = KNOBS.get(key)
         if knob is None:
-            raise ConfigError(f"{path}: {_key(key)}: no such key{nearest(key, KNOBS)}")
+            raise ConfigError(f"{sayer}: {_key(key)}: no such key{nearest(key, KNOBS)}")
         try:
-            value = knob.rule.of_file(told, path.parent)
+            value = knob.rule.of_file(told, folder)
         except Unfit as unfit:
-            raise ConfigError(f"{path}: {key}: {unfit}") from unfit
-        yield _Said(key, value, str(path))
+            raise ConfigError(f"{sayer}: {key}: {unfit}") from unfit
+        yield _Said(key, value, sayer)
 
 
 def _table(path: Path, sayer: str) -> dict[str, Any]:

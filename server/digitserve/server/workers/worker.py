@@ -13,7 +13,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from digitserve.server.app import Led, Server
+from digitserve.server.app import Server
+from digitserve.server.core import Led
 from digitserve.server.guard.limits import Accounts
 from digitserve.server.observe.family import Snapshot
 from digitserve.server.observe.logs import set_up_logs

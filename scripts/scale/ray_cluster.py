@@ -1,0 +1,175 @@
+"""What a Ray cluster of three nodes owes its callers, whatever happens to a node or a replica."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+from digitserve.client import CallError, DigitClient
+from polyglot.languages import Language
+from polyglot.trial import trial
+from scale.callers import CALL_S, IMAGE, PAUSE_S, Callers, Calling, Streaming
+from scale.hosts import Network, away
+from scale.ray_cost import cost
+from scale.ray_nodes import ROOT, Cluster, cluster, until
+
+Promise: TypeAlias = tuple[str, Callable[[], str]]
+
+_BUNDLE = ROOT / "server/digitserve/server/bundled/1"
+_REPLICAS = 3
+_CALM_S = 1.0
+
+
+@contextmanager
+def calling(ray: Cluster) -> Iterator[Callers]:
+    """Callers, while the block runs and a little before and after."""
+    starts = range(len(ray.ingresses))
+    lists = [ray.ingresses[at:] + ray.ingresses[:at] for at in starts]
+    callers = Callers([Streaming(each) for each in lists], [Calling(each) for each in lists])
+    with ExitStack() as stack:
+        callers.start(stack)
+        time.sleep(_CALM_S)
+        yield callers
+        time.sleep(_CALM_S)
+
+
+@dataclass
+class Run:
+    """The promises, on one cluster."""
+
+    ray: Cluster
+
+    def conformance(self) -> str:
+        """Python's driver, through the ingress."""
+        driver = str(ROOT / "examples/python/driver.py")
+        with TemporaryDirectory() as folder:
+            here = _Here(folder, {"language": "Python", "run": [sys.executable, driver]})
+            return trial(here, self.ray.ingresses[-1], None).passed()
+
+    def killed_replica(self) -> str:
+        """`kill -9` of a replica's process, under load."""
+        victim = self.ray.running()[0]
+        with calling(self.ray) as callers:
+            begun = time.monotonic()
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGKILL)
+            self.ray.settled(_REPLICAS, but={victim.name})
+            took_s = time.monotonic() - begun
+        # One call of each caller may have been in it, and one more before the ingress knows.
+        most = 2 * len(callers.calls)
+        return callers.judged(f"replaced after {took_s:.1f} s", most)
+
+    def upgraded(self) -> str:
+        """A setting is changed: every replica is replaced, one after the other."""
+        before = {each.name for each in self.ray.running()}
+        with calling(self.ray) as callers:
+            begun = time.monotonic()
+            self.ray.deploy({"num_replicas": _REPLICAS}, **_ARGS, max_wait_s=0.6)
+            self.ray.settled(_REPLICAS, but=before)
+            took_s = time.monotonic() - begun
+        return callers.judged(f"{_REPLICAS} replicas replaced in {took_s:.1f} s", 0)
+
+    def cut_node(self) -> str:
+        """A node's cable is pulled, under load."""
+        gone = self.ray.hosts[-1]
+        with calling(self.ray) as callers:
+            begun = time.monotonic()
+            with away(gone):
+                before = [each.sent for each in callers.streams]
+                until(lambda: callers.beyond(before), "streams that go on", PAUSE_S)
+                until(lambda: self._without(gone.address), "replicas elsewhere", PAUSE_S)
+                took_s = time.monotonic() - begun
+        return callers.judged(f"{_REPLICAS} replicas on two nodes after {took_s:.1f} s")
+
+    def scaled(self) -> str:
+        """Load comes and goes, and replicas with it."""
+        self.ray.deploy({"autoscaling_config": _QUICK}, **_ARGS)
+        self.ray.settled(1)
+        begun = time.monotonic()
+        addresses = self.ray.ingresses[:1]
+        load = Callers([Streaming(addresses, images=200, pace=None) for _ in range(6)], [])
+        callers = Callers([Streaming(addresses)], [Calling(addresses)])
+        with ExitStack() as calm:
+            callers.start(calm)
+            with ExitStack() as busy:
+                load.start(busy)
+                self.ray.settled(3)
+                up_s = time.monotonic() - begun
+            begun = time.monotonic()
+            self.ray.settled(1)
+            down_s = time.monotonic() - begun
+        callers.streams += load.streams
+        return callers.judged(f"1 to 3 replicas in {up_s:.1f} s, to 1 in {down_s:.1f} s", 0)
+
+    def costs(self) -> str:
+        """What Ray adds to a call and a frame, where its ingress and the replica share a host."""
+        (replica,) = self.ray.running()
+        at = [host.address for host in self.ray.hosts].index(replica.address or "")
+        return cost(self.ray.hosts[at], self.ray.ingresses[at], str(_BUNDLE))
+
+    def _without(self, address: str) -> bool:
+        there = [each for each in self.ray.running() if each.address != address]
+        return len(there) == _REPLICAS
+
+
+_ARGS: dict[str, Any] = {"models": str(_BUNDLE), "lame_duck_s": 2, "grace_s": 10}
+# What deploy/ray/serve.yaml says, with shorter looks back.
+_QUICK: dict[str, Any] = {
+    "min_replicas": 1,
+    "max_replicas": 3,
+    "metrics_interval_s": 0.5,
+    "look_back_period_s": 3,
+    "upscale_delay_s": 1,
+    "downscale_delay_s": 3,
+    "policy": {
+        "policy_function": "digitserve.server.transport.ray.autoscaling:ByLoad",
+        # Images alone: what is left of two cores says nothing.
+        "policy_kwargs": {"images_per_replica": 256, "busy_per_replica": 10},
+    },
+}
+
+
+@dataclass(frozen=True)
+class _Here(Language):
+    """A driver that needs no build: its folder is for the files that it is given."""
+
+    @property
+    def place(self) -> Path:
+        """Where it runs."""
+        return Path(self.folder)
+
+
+@contextmanager
+def ray_promises(network: Network) -> Iterator[list[Promise]]:
+    """The promises, in the order in which one cluster keeps them."""
+    with cluster(network) as ray:
+        run = Run(ray)
+        ray.deploy({"num_replicas": _REPLICAS}, **_ARGS)
+        ray.settled(_REPLICAS)
+        for each in ray.ingresses:
+            until(partial(_asked, each), f"the ingress {each}", PAUSE_S)
+        yield [
+            ("Ray: the cases of the contract, through its ingress", run.conformance),
+            ("Ray: a replica is killed", run.killed_replica),
+            ("Ray: a setting is changed", run.upgraded),
+            ("Ray: a node is cut off", run.cut_node),
+            ("Ray: load comes and goes", run.scaled),
+            ("Ray: what it costs", run.costs),
+        ]
+
+
+def _asked(ingress: str) -> bool:
+    """Whether an ingress knows of a replica."""
+    try:
+        with DigitClient(ingress, timeout=CALL_S) as client:
+            client.predict(IMAGE)
+    except CallError:
+        return False
+    return True
