@@ -10,7 +10,7 @@ STUBS := .venv-protos/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types prove-first prove-streams prove-models prove-operate \
-	prove-neighbours prove-playground prove-polyglot bench bench-quick bench-peers bench-polyglot \
+	prove-neighbours prove-playground prove-polyglot prove-scale bench bench-quick bench-peers bench-polyglot \
 	stubs dashboard released lock clean
 
 help: ## say what there is
@@ -48,6 +48,9 @@ prove-playground: .venv-playground/ready ## the page in Chromium: drawn on, film
 
 prove-polyglot: .venv/ready .venv-protos/ready ## every language's client, built and compared; SHORT=--short: no mutants, no skew
 	@$(DEV)/python scripts/prove_polyglot.py $(SHORT)
+
+prove-scale: .venv-scale/ready ## several hosts on this machine: Envoy, HAProxy, round_robin, a Ray cluster; SHORT=--short
+	@.venv-scale/bin/python scripts/prove_scale.py $(SHORT)
 
 bench-quick: .venv/ready ## our own ratios against the floor, in under four minutes; VERSION=3: with that bundled model; WORKERS=2
 	@DIGITSERVE_BENCH_VERSION=$(VERSION) DIGITSERVE_BENCH_WORKERS=$(WORKERS) $(DEV)/python -m benchmarks --quick

@@ -19,6 +19,6 @@ pin pyproject.toml requirements/pins.in requirements/playground.in --extra serve
     -c requirements/development.txt -o requirements/playground.txt
 # Several hosts on one machine: a Ray cluster, Envoy, a DNS.
 pin pyproject.toml requirements/pins.in requirements/scale.in --extra server --extra cli \
-    --extra ray --extra metrics \
+    --extra ray --extra metrics --extra jwt \
     -c requirements/development.txt -o requirements/scale.txt
 pin requirements/protos.in -o requirements/protos.txt

@@ -1,4 +1,4 @@
-"""The promises of a proxy in front of plain servers, for Envoy and HAProxy alike."""
+"""The promises of several servers behind Envoy, HAProxy, or a client that asks all of them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,17 +6,17 @@ from typing import TypeAlias
 
 from proving import tried_again
 from scale.hosts import Network
+from scale.outages import balanced, outages
 from scale.proxied_cases import conformance
 from scale.proxy_doors import accepted, doors, floods
 from scale.proxy_kinds import ENVOY, KINDS
 from scale.proxy_patience import left_alone, slow_readers
-from scale.through_proxy import balanced, outages
 
 Promise: TypeAlias = tuple[str, Callable[[], str]]
 
 
-def promises(network: Network) -> list[Promise]:
-    """All of them: about two minutes."""
+def promises(network: Network, *, short: bool) -> list[Promise]:
+    """All of them: about two minutes; at length each is waited for to its last second."""
     each: list[Promise] = [
         ("their own checkers take the committed files", partial(accepted, network, *KINDS)),
         *(
@@ -27,7 +27,7 @@ def promises(network: Network) -> list[Promise]:
             "a host cut off, kill -9, a rolling upgrade",
             lambda: tried_again(partial(outages, network, *KINDS)),
         ),
-        ("shares of streams and calls", partial(balanced, network, *KINDS)),
+        ("shares of streams and calls", partial(balanced, network, *KINDS, short=short)),
         ("TLS to callers, mTLS to servers, the log, gRPC-Web", partial(doors, network, *KINDS)),
         ("floods", partial(floods, network, *KINDS)),
         (

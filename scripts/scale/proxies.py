@@ -25,6 +25,7 @@ from digitserve.client.errors import DigitServeError, Unauthenticated
 from proving import Shortfall
 from scale.hosts import Host, Network
 from scale.proxy_kinds import NAME, PORT, Keys, Kind
+from scale.ways import alone
 from support.command import Command
 from support.scrape import Figures, scraped
 
@@ -136,6 +137,7 @@ class Proxy:
         log: what it says.
         keys: its certificates.
         process: its process.
+        cut_off_s: seconds within which it leaves a server that fell silent.
     """
 
     kind: Kind
@@ -143,6 +145,15 @@ class Proxy:
     log: Path
     keys: Keys
     process: subprocess.Popen[str]
+    # What the files of `deploy/` promise: Envoy leaves a silent server after two intervals and two
+    # timeouts of its health check, of a second each, or when a ping of its connection is not
+    # answered (1 s and 3 s); HAProxy after 3.5 s.
+    cut_off_s: float = 4.0
+
+    @property
+    def name(self) -> str:
+        """As its kind."""
+        return self.kind.name
 
     def resident_bytes(self) -> int:
         """What it holds in memory."""
@@ -154,8 +165,7 @@ class Proxy:
 
     def channel(self) -> grpc.Channel:
         """A channel of its own, which asks nothing twice."""
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        return grpc.secure_channel(self.address, self.keys.tls.credentials(), options)
+        return alone(self.address, self.keys.tls)
 
 
 @contextmanager
@@ -231,7 +241,7 @@ def site(
     *kinds: Kind,
     flags: tuple[str, ...] = (),
     changed: Callable[[str], str] = str,
-    **variables: str,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Servers, list[Proxy]]]:
     """Three servers, `one` to `three`, and these proxies in front of them.
 
@@ -244,7 +254,7 @@ def site(
     """
     with ExitStack() as stack:
         keys = Keys(Path(stack.enter_context(TemporaryDirectory())))
-        servers = stack.enter_context(Servers(network, keys, flags, variables))
+        servers = stack.enter_context(Servers(network, keys, flags, variables or {}))
         for name in ("one", "two", "three"):
             servers.start(name)
         servers.publish("one", "two", "three")

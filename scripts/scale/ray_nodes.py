@@ -1,4 +1,4 @@
-"""A Ray cluster of three nodes, each on a host of its own, started as people start one.
+"""A Ray cluster, each node on a host of its own, started as people start one.
 
 Every node has its own network, `/tmp/ray` and HAProxy; the first is the head.
 """
@@ -23,7 +23,7 @@ from proving import Shortfall
 from scale.hosts import Host, Network
 
 ROOT = Path(__file__).parents[2]
-_FILE = ROOT / "deploy/ray/serve.yaml"
+FILE = ROOT / "deploy/ray/serve.yaml"
 _BIN = Path(sys.executable).parent
 _START_S, _DEPLOY_S = 60.0, 60.0
 # What docs/ray.md tells operators to set, with the pauses shortened.
@@ -62,7 +62,7 @@ class Replica:
 
 @dataclass
 class Cluster:
-    """Three nodes and the application on them."""
+    """Nodes and the application on them."""
 
     hosts: list[Host]
     _folder: Path
@@ -75,7 +75,7 @@ class Cluster:
 
     def deploy(self, deployment: dict[str, Any], **args: Any) -> None:
         """`serve deploy` of the file in deploy/ray/, with other values in these places."""
-        told = yaml.safe_load(_FILE.read_text("utf-8"))
+        told = yaml.safe_load(FILE.read_text("utf-8"))
         (application,) = told["applications"]
         application["args"] |= args
         (deployed,) = application["deployments"]
@@ -133,9 +133,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(network: Network) -> Iterator[Cluster]:
-    """Three nodes, up."""
-    hosts = [network.host(f"ray-{number}") for number in (1, 2, 3)]
+def cluster(network: Network, nodes: int = 3) -> Iterator[Cluster]:
+    """So many nodes, up."""
+    hosts = [network.host(f"ray-{number + 1}") for number in range(nodes)]
     head, *others = hosts
     with TemporaryDirectory() as folder:
         made = Cluster(hosts, Path(folder))

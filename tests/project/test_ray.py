@@ -34,12 +34,6 @@ def variables(group: Any) -> dict[str, str]:
     return {each["name"]: each["value"] for each in container["env"]}
 
 
-def test_the_application_is_as_ray_wants_one() -> None:
-    """By Ray's own schema, which knows every field."""
-    schema = pytest.importorskip("ray.serve.schema", reason="needs the extra `ray`")
-    schema.ServeDeploySchema.model_validate(SERVE)
-
-
 def test_the_servers_settings_are_ones_that_it_has() -> None:
     """And the policy has the figures that it needs; the methods are where Ray looks for them."""
     config_of(APPLICATION["args"], "serve.yaml")

@@ -1,22 +1,19 @@
-"""What happens behind a proxy, and what callers see of it: outages, upgrades, shares."""
+"""What happens to servers, and what callers see of it by each way: outages, upgrades, shares."""
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from proving import Shortfall, expect
 from scale.hosts import Network, away
 from scale.loads import SteadyStream, TimedCalls, ask_many, streaming, troubled
-from scale.proxies import PREDICTED, STREAMS, Proxy, Servers, site
+from scale.proxies import PREDICTED, STREAMS, Servers, site
 from scale.proxy_kinds import Kind
+from scale.ways import RoundRobin, Way
 
-# Seconds that the files of `deploy/` promise.  A server that is cut off is left by Envoy after two
-# intervals and two timeouts of its health check, of a second each, or when a ping of its connection
-# is not answered (1 s and 3 s); by HAProxy after 3.5 s.
-_CUT_OFF_S = 4.0
-# A closed port is told by the kernel, and a drain by the server.
+# Seconds: a closed port is told by the kernel, and a drain by the server.
 _TOLD_S = 1.5
 _STREAMS = 4
 # Of its share, and the seconds after which that holds again.
@@ -29,34 +26,34 @@ _CALL_MOST_S = 0.1
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened behind the proxies.
+    """Something that happened to the servers.
 
     Attributes:
         name: what.
         begun: when.
-        bound_s: seconds within which calls may have noticed.
+        told: whether somebody tells: the kernel of a closed port, the server of its drain.
     """
 
     name: str
     begun: float
-    bound_s: float
+    told: bool = True
 
 
 @dataclass
 class Load:
-    """What goes through one proxy."""
+    """What goes by one way."""
 
-    proxy: Proxy
+    way: Way
     streams: list[SteadyStream]
     calls: TimedCalls
 
 
 @contextmanager
-def loaded(proxies: list[Proxy]) -> Iterator[list[Load]]:
-    """Streams and calls through each of these, while the block runs."""
+def loaded(ways: Sequence[Way]) -> Iterator[list[Load]]:
+    """Streams and calls by each of these, while the block runs."""
     with ExitStack() as stack:
         loads = []
-        for each in proxies:
+        for each in ways:
             clients = [stack.enter_context(each.client()) for _ in range(_STREAMS)]
             channel = stack.enter_context(each.channel())
             calls = TimedCalls(channel)
@@ -71,48 +68,50 @@ def outages(network: Network, *kinds: Kind) -> str:
     """A host cut off, a server killed, all replaced in turn: nothing lost, calls routed away."""
     events: list[Event] = []
 
-    def begins(name: str, bound_s: float) -> None:
-        events.append(Event(name, time.monotonic(), bound_s))
+    def begins(name: str, *, told: bool = True) -> None:
+        events.append(Event(name, time.monotonic(), told))
 
     with site(network, *kinds, flags=("--lame-duck", "2")) as (servers, proxies):
-        with loaded(proxies) as loads:
-            begins("cut off", _CUT_OFF_S)
+        ways: list[Way] = [*proxies, RoundRobin(servers.keys)]
+        with loaded(ways) as loads:
+            begins("cut off", told=False)
             with away(network.host("one")):
-                time.sleep(6)
+                time.sleep(max(each.cut_off_s for each in ways) + 2)
             time.sleep(2.5)
-            begins("kill -9", _TOLD_S)
+            begins("kill -9")
             servers.stop("two", signal.SIGKILL)
             time.sleep(2)
             servers.start("two")
             time.sleep(2.5)
             for name in ("one", "two", "three"):
-                begins(f"{name} replaced", _TOLD_S)
+                begins(f"{name} replaced")
                 servers.stop(name, signal.SIGTERM)
                 servers.start(name)
-                time.sleep(2)  # for the proxies to find it well, as a rolling upgrade does
+                time.sleep(2)  # for all to find it well, as a rolling upgrade does
         return "\n    ".join(_seen(each, events) for each in loads)
 
 
 def _seen(load: Load, events: list[Event]) -> str:
-    """What one proxy's callers saw."""
+    """What the callers saw who came by one way."""
     faults = [each.fault for each in load.streams if each.fault]
     frames = sum(each.frames for each in load.streams)
     longest = max(each.longest_s for each in load.streams)
     asked = load.calls.asked
     words = [
-        f"{load.proxy.kind.name}: {frames} frames, {len(faults)} of {len(load.streams)} streams "
+        f"{load.way.name}: {frames} frames, {len(faults)} of {len(load.streams)} streams "
         f"with one lost or doubled ({faults[0] if faults else f'longest pause {longest:.1f} s'})"
     ]
     expected = slow = 0
     for event in events:
-        bad = troubled(asked, event.begun - _CALL_MOST_S, event.begun + event.bound_s)
+        bound_s = _TOLD_S if event.told else load.way.cut_off_s
+        bad = troubled(asked, event.begun - _CALL_MOST_S, event.begun + bound_s)
         failed = sum(bool(each.fault) for each in bad)
         expected += failed
         slow += len(bad) - failed
         last = max((each.begun - event.begun for each in bad), default=0.0)
         words.append(
             f"{event.name}: {failed} calls failed, {len(bad) - failed} slow, the last "
-            f"{max(last, 0.0):.1f} s after (bound {event.bound_s:g} s)"
+            f"{max(last, 0.0):.1f} s after (bound {bound_s:g} s)"
         )
     others = [each.fault for each in asked if each.fault]
     slow = len(troubled(asked, 0.0, float("inf"))) - len(others) - slow
@@ -129,38 +128,47 @@ def _seen(load: Load, events: list[Event]) -> str:
 # --- balance -------------------------------------------------------------------------------------
 
 
-def balanced(network: Network, *kinds: Kind) -> str:
-    """60 long streams and 10,000 calls over three servers, and again when a fourth was added."""
-    return "\n    ".join(_balanced(network, each) for each in kinds)
+def balanced(network: Network, *kinds: Kind, short: bool) -> str:
+    """60 long streams and 10,000 calls over three servers, and again when a fourth was added.
+
+    That is 30 s after it; the short form looks as soon as the shares are even.
+    """
+    return "\n    ".join(_balanced(network, kind, short=short) for kind in (*kinds, None))
 
 
-def _balanced(network: Network, kind: Kind) -> str:
-    # Streams live for six seconds, so that all of them have moved within the 30.
+def _balanced(network: Network, kind: Kind | None, *, short: bool) -> str:
+    """By a kind of proxy; None: by none."""
+    # Streams and connections live for six seconds, so that all of them have moved within the 30.
+    ages = {f"DIGITSERVE_SERVER_{each}_MAX_AGE_S": "6" for each in ("STREAM", "CONNECTION")}
     with (
-        site(network, kind, DIGITSERVE_SERVER_STREAM_MAX_AGE_S="6") as (servers, (up,)),
+        site(network, *([kind] if kind else []), variables=ages) as (servers, proxies),
         ExitStack() as stack,
     ):
+        up: Way = proxies[0] if proxies else RoundRobin(servers.keys)
         clients = [stack.enter_context(up.client()) for _ in range(10)]
+        for each in clients:
+            each.health()
+        time.sleep(0.5)  # a stream at once would be at whichever server was reached first
         with streaming(clients * 6, pace_s=0.5) as streams:
             time.sleep(1.5)
             three = _shares(servers, up, 10_000)
             servers.start("four")
             servers.publish("one", "two", "three", "four")
             begun = time.monotonic()
-            four = _shares_soon(servers, up, begun + _REBALANCED_S)
+            four = _shares_later(servers, up, begun + _REBALANCED_S, short=short)
             taken = time.monotonic() - begun
         faults = [each.fault for each in streams if each.fault]
     most = max(three + four)
     return expect(
         most <= _MOST_SHARE and not faults,
-        f"{kind.name}: of 60 streams and 10,000 calls the fullest of 3 servers has "
+        f"{up.name}: of 60 streams and 10,000 calls the fullest of 3 servers has "
         f"{three[0]:.2f} and {three[1]:.2f} of its share; {taken:.0f} s after a fourth was in DNS "
         f"{four[0]:.2f} and {four[1]:.2f} (streams live for 6 s); {len(faults)} streams with a "
         f"frame lost or doubled" + (f": {faults[0]}" if faults else ""),
     )
 
 
-def _shares(servers: Servers, up: Proxy, calls: int) -> tuple[float, float]:
+def _shares(servers: Servers, up: Way, calls: int) -> tuple[float, float]:
     """What the fullest server has of the open streams, and of these calls, to its share."""
     before = servers.figures()
     with up.channel() as channel:
@@ -178,9 +186,9 @@ def _fullest(counts: list[float]) -> float:
     return max(counts) * len(counts) / sum(counts)
 
 
-def _shares_soon(servers: Servers, up: Proxy, until: float) -> tuple[float, float]:
+def _shares_later(servers: Servers, up: Way, until: float, *, short: bool) -> tuple[float, float]:
     while True:
         time.sleep(1)
         found = _shares(servers, up, 1_000)
-        if max(found) <= _MOST_SHARE or time.monotonic() > until:
+        if (short and max(found) <= _MOST_SHARE) or time.monotonic() > until:
             return found

@@ -1,9 +1,10 @@
-"""`python -m benchmarks.proxies`: what Envoy and HAProxy in front of a server cost, as ratios.
+"""`python -m benchmarks.ways`: what each way to a server costs, as ratios to asking it directly.
 
-One server with TLS.  The reference (and `again`) asks it directly, `ours` through the proxy's
-committed file: TLS to the proxy, TLS with certificates on both sides behind it.  Proxy, server and
-load share the machine's cores, as they do not where a proxy has a host of its own: the calls a
-second are the worst case.
+Envoy, HAProxy: one server with TLS.  The reference (and `again`) asks it directly, `ours` through
+the proxy's committed file: TLS to the proxy, TLS with certificates on both sides behind it.  Ray
+Serve: a node with one replica beside a server, both in plain text.  What stands before a server
+shares the machine's cores with it and with the load, as it does not where it has a host of its own:
+the calls a second are the worst case.
 """
 
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,8 +26,11 @@ import click  # noqa: E402
 from benchmarks.http2 import Access  # noqa: E402
 from benchmarks.rows import HEADING, Row, line, run  # noqa: E402
 from benchmarks.subjects import FLAGS, Subject, images, median_us, subject_of  # noqa: E402
+from scale import sandbox  # noqa: E402
+from scale.hosts import Network  # noqa: E402
 from scale.proxies import lone_proxy  # noqa: E402
 from scale.proxy_kinds import KINDS, Keys, Kind  # noqa: E402
+from scale.ray_nodes import cluster  # noqa: E402
 from support.command import Command, server_command  # noqa: E402
 
 _SLICE_S = 0.4
@@ -38,9 +43,27 @@ _MEASURES: dict[str, tuple[str, Callable[[Subject], float]]] = {
 }
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A way to a server, and the same server without it."""
+
+    name: str
+    ours: Subject
+    direct: Subject
+
+    def rows(self) -> Iterator[Row]:
+        """What the way makes of it; no bound: whoever wants it wants what it does."""
+        for what, (unit, measure) in _MEASURES.items():
+
+            def measured(kind: str, measure: Callable[[Subject], float] = measure) -> float:
+                return measure(self.ours if kind == "ours" else self.direct)
+
+            yield Row(f"{self.name}: {what}", unit, measured)
+
+
 @contextmanager
-def direct_and_proxied(kinds: tuple[Kind, ...] = KINDS) -> Iterator[dict[str, Subject]]:
-    """A server by itself, as `direct`, and behind each proxy, by its name."""
+def proxied(kinds: tuple[Kind, ...] = KINDS) -> Iterator[list[Pair]]:
+    """A server behind each kind of proxy."""
     with ExitStack() as stack:
         with server_command(*FLAGS, log=subprocess.DEVNULL) as plain:
             questions = subject_of(plain, "ours", images()).questions
@@ -52,25 +75,29 @@ def direct_and_proxied(kinds: tuple[Kind, ...] = KINDS) -> Iterator[dict[str, Su
         inside = _trusting(keys.inside.path)
         inside.load_cert_chain(keys.folder / "tls/servers/tls.pem")
         here = Command(command.process, f"localhost:{port}")
-        subjects = {"direct": Subject(here, questions, Access(inside))}
+        direct = Subject(here, questions, Access(inside))
+        pairs = []
         for kind in kinds:
             up = stack.enter_context(lone_proxy(kind, here.address, keys, tls=True))
             callers = Access(_trusting(keys.callers.path))
-            subjects[kind.name] = Subject(Command(up.process, up.address), questions, callers)
-        yield subjects
+            proxied = Subject(Command(up.process, up.address), questions, callers)
+            pairs.append(Pair(kind.name, proxied, direct))
+        yield pairs
 
 
-def proxy_rows(subjects: dict[str, Subject]) -> Iterator[Row]:
-    """What each proxy makes of it; no bound: whoever puts one in front wants what it does."""
-    for name in sorted(subjects.keys() - {"direct"}):
-        for what, (unit, measure) in _MEASURES.items():
-
-            def measured(
-                kind: str, name: str = name, measure: Callable[[Subject], float] = measure
-            ) -> float:
-                return measure(subjects[name if kind == "ours" else "direct"])
-
-            yield Row(f"{name}: {what}", unit, measured)
+@contextmanager
+def in_ray() -> Iterator[list[Pair]]:
+    """A server, and a replica on the one node of a Ray cluster."""
+    with (
+        Network() as network,
+        cluster(network, nodes=1) as ray,
+        server_command(*FLAGS, log=subprocess.DEVNULL) as command,
+    ):
+        ray.deploy({"num_replicas": 1}, models=FLAGS[1])
+        ray.settled(1)
+        direct = subject_of(command, "ours", images())
+        (ingress,) = ray.ingresses
+        yield [Pair("ray", Subject(Command(command.process, ingress), direct.questions), direct)]
 
 
 def _trusting(authority: Path) -> ssl.SSLContext:
@@ -82,11 +109,14 @@ def _trusting(authority: Path) -> ssl.SSLContext:
 @click.command()
 @click.option("--rounds", default=8, show_default=True, help="Rounds of each row.")
 def main(rounds: int) -> None:
-    """Measures what a proxy costs."""
+    """Measures what each way costs."""
+    sandbox.enter()
     click.echo(HEADING)
-    with direct_and_proxied() as subjects:
-        for row in proxy_rows(subjects):
-            click.echo(line(run(row, rounds)))
+    for way in (proxied, in_ray):
+        with way() as pairs:
+            for pair in pairs:
+                for row in pair.rows():
+                    click.echo(line(run(row, rounds)))
 
 
 if __name__ == "__main__":
