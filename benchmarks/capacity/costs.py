@@ -2,7 +2,7 @@
 
     CPU of a load  =  reads·c + calls·c + frames·c + turns·c + images·c(version) + sleeps·c(version)
 
-A worker that slept finds its network out of the caches, so that a sleep costs more with a larger one.
+A worker that slept finds its network out of the caches: a sleep costs more with a larger one.
 
 Least squares of the relative errors, so that a cheap mix counts as much as a dear one; no cost is
 below nothing.
@@ -29,6 +29,7 @@ class Costs:
         turn: of a network, whatever it is.
         image: one more image, by version.
         sleep: to be woken from doing nothing, and to find the network again, by version.
+        turn_images: how many images a turn holds, by version.
     """
 
     read: float
@@ -37,6 +38,7 @@ class Costs:
     turn: float
     image: Mapping[int, float]
     sleep: Mapping[int, float]
+    turn_images: Mapping[int, int]
 
     def of(self, seen: Observation) -> float:
         """What a message of a mix costs by this."""
@@ -46,6 +48,18 @@ class Costs:
             + (self.frame if seen.frames else self.call)
             + seen.turns * self.turn
             + seen.images * self.image[seen.version]
+        )
+
+    def dearer(self, by: float) -> "Costs":
+        """On a machine on which everything costs so many times as much."""
+        return Costs(
+            read=by * self.read,
+            call=by * self.call,
+            frame=by * self.frame,
+            turn=by * self.turn,
+            image={version: by * each for version, each in self.image.items()},
+            sleep={version: by * each for version, each in self.sleep.items()},
+            turn_images=self.turn_images,
         )
 
 
@@ -58,7 +72,13 @@ def fitted(seen: Sequence[Observation]) -> Costs:
     shared = dict(zip(_SHARED, values[: len(_SHARED)].tolist(), strict=True))
     own = values[len(_SHARED) :].reshape(2, -1).tolist()
     image, sleep = (dict(zip(versions, each, strict=True)) for each in own)
-    return Costs(**shared, image=image, sleep=sleep)
+    most = {each: max(one.images for one in seen if one.version == each) for each in versions}
+    turns = {
+        each.version: max(1, round(each.images / each.turns))
+        for each in seen
+        if each.images == most[each.version]
+    }
+    return Costs(**shared, image=image, sleep=sleep, turn_images=turns)
 
 
 def errors(costs: Costs, seen: Sequence[Observation]) -> list[float]:

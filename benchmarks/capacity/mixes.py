@@ -1,45 +1,19 @@
-"""What is measured: loads that differ in what they make the server do, and the server's own counts.
+"""What is measured: loads that differ in what they make a worker do, to tell that apart."""
 
-A load's cost is taken apart by what the kernel and `/metrics` count of it anyway, so nothing of the
-server is changed for it:
-
-    sleeps    times that the process had nothing to do, and was woken again
-    reads     of sockets; what one brings is answered with one write
-    calls, frames     right answers
-    turns     calls of the network
-    images    in them
-
-The server tells its metrics, as one at work does.
-"""
-
-import re
+import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TypeAlias
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
-from benchmarks import subjects
 from benchmarks.capacity import sender
+from benchmarks.capacity.worker import Run, Server, server, yardstick
 from benchmarks.http2 import Connection, Exchange
 from digitserve.v1 import digits_pb2
-from support.command import Command, server_command
-from support.scrape import scraped, unused_address
 
 # The notebook's network, and the one that answers by default.
 VERSIONS = (1, 3)
-_CLOSED_S, _OPEN_S = 0.5, 1.2
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a load made a worker do: seconds of processor time, and how often it did what."""
-
-    cpu_s: float
-    sleeps: int
-    reads: int
-    turns: int
+_CLOSED_S, _OPEN_S = 0.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,58 +39,6 @@ class Observation:
     reads: float
     sleeps: float
     cpu_us: float
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server with one worker, and what is asked of it."""
-
-    command: Command
-    metrics: str
-    version: int
-    call: list[Exchange]
-    frame: list[Exchange]
-
-    def cost_of(self, run: "Run") -> tuple[int, Counts]:
-        """How many answers a load got, and what it made the server do."""
-        turns = self._turns()  # scraping costs time as well, and is kept out of it
-        before = self._counts()
-        messages = run()
-        after = self._counts()
-        return messages, Counts(
-            after.cpu_s - before.cpu_s,
-            after.sleeps - before.sleeps,
-            after.reads - before.reads,
-            self._turns() - turns,
-        )
-
-    def _counts(self) -> Counts:
-        process = Path(f"/proc/{self.command.process.pid}")
-        reads = re.search(r"syscr: (\d+)", (process / "io").read_text(encoding="utf-8"))
-        task = process / "task" / process.name / "status"
-        sleeps = re.search(r"\nvoluntary\S+\s+(\d+)", task.read_text(encoding="utf-8"))
-        assert reads is not None
-        assert sleeps is not None
-        return Counts(self.command.cpu_seconds(), int(sleeps[1]), int(reads[1]), 0)
-
-    def _turns(self) -> int:
-        figures = scraped(self.metrics)
-        return int(sum(figures[each] for each in figures if "batch_images_count" in each))
-
-
-@contextmanager
-def server(version: int, *flags: str) -> Iterator[Server]:
-    """Starts one with a bundled network, and checks its answers against the engine's."""
-    folder = subjects.ROOT / "server/digitserve/server/bundled" / str(version)
-    metrics = unused_address()
-    with server_command("--models", str(folder), "--metrics", metrics, *flags) as command:
-        pictures = subjects.images()
-        subjects.check(command.address, pictures, folder / "model.tflite")
-        asked = subjects.subject_of(command, "ours", pictures).questions
-        yield Server(command, metrics, version, asked.one, asked.frame)
-
-
-Run: TypeAlias = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,29 +111,34 @@ def open_frames(streams: int, fps: float, connections: int, images: int = 1) -> 
     return Mix(name, 1, images, ready)
 
 
-def mixes(version: int) -> list[Mix]:
-    """Those that the costs of a network are taken from."""
-    heavy = version == 3
-    part = 0.4 if heavy else 1.0  # of what a light network takes
+def mixes(version: int, *, brief: bool = False) -> list[Mix]:
+    """Those that the costs of a network are taken from; `brief`: the least that tells them apart.
+
+    A lone caller who asks again at once is not among them: he wakes a worker that has hardly slept.
+    """
+    part = 0.4 if version == 3 else 1.0  # of what a light network takes
     cameras = round(200 * part)
-    return [
-        closed_calls(1),
+    least = [
         closed_calls(16),
-        closed_calls(64),
-        closed_calls(4, 8),
         closed_calls(4, 32),
-        closed_calls(2, 128),
-        open_calls(1500 * part, 64),
         open_calls(3000 * part, 64),
-        open_calls(6000 * part, 64),
-        closed_frames(1, 1),
-        closed_frames(1, 16),
         closed_frames(16, 1),
         closed_frames(16, 64),
-        closed_frames(4, 8, 8),
-        open_frames(cameras // 4, 30, cameras // 4),
         open_frames(cameras // 2, 30, cameras // 2),
         open_frames(cameras, 30, cameras),
+    ]
+    if brief:
+        return least
+    return [
+        *least,
+        closed_calls(64),
+        closed_calls(4, 8),
+        closed_calls(2, 128),
+        open_calls(1500 * part, 64),
+        open_calls(6000 * part, 64),
+        closed_frames(1, 16),
+        closed_frames(4, 8, 8),
+        open_frames(cameras // 4, 30, cameras // 4),
         open_frames(cameras, 30, 4),
     ]
 
@@ -232,39 +159,53 @@ def observe(up: Server, mix: Mix) -> Observation:
     )
 
 
-def measured(rounds: int) -> list[Observation]:
-    """Every mix of every version, in so many rounds: the median of each."""
-    seen: dict[tuple[str, int], list[Observation]] = {}
-    for version in VERSIONS:
-        with server(version) as up:
-            observe(up, closed_calls(16))  # what is made once is made before
-            for turn in range(rounds):
-                some = mixes(version)
-                for mix in some[turn % len(some) :] + some[: turn % len(some)]:
-                    seen.setdefault((mix.name, version), []).append(observe(up, mix))
-    return [_median(each) for each in seen.values()]
+def measured(
+    rounds: int, versions: Sequence[int] = VERSIONS, *, brief: bool = False
+) -> tuple[float, list[Observation]]:
+    """Every mix of every version, in so many rounds: the median of each, and of the yardstick.
+
+    What a mix cost is taken in parts of what the yardstick cost just before and after it: a machine
+    that others use as well is dearer at times, for all alike.
+    """
+    seen: list[tuple[float, Observation]] = []
+    with ExitStack() as stack:
+        up = [stack.enter_context(server(each)) for each in versions]
+        before = yardstick(up[0])
+        for turn in range(rounds):
+            some = [(each, mix) for each in up for mix in mixes(each.version, brief=brief)]
+            random.Random(turn).shuffle(some)  # noqa: S311 - not a secret
+            for each, mix in some:
+                one = observe(each, mix)
+                after = yardstick(up[0])
+                seen.append(((before + after) / 2, one))
+                before = after
+    usual = statistics.median(mood for mood, _ in seen)
+    found: dict[tuple[str, int], list[Observation]] = {}
+    for mood, one in seen:
+        usually = replace(one, cpu_us=one.cpu_us * usual / mood)
+        found.setdefault((one.name, one.version), []).append(usually)
+    return usual, [_median(each) for each in found.values()]
 
 
 def _median(some: Sequence[Observation]) -> Observation:
     """Each figure's own."""
-    middle = {
-        name: statistics.median(getattr(each, name) for each in some)
-        for name in ("turns", "reads", "sleeps", "cpu_us")
-    }
-    return Observation(**asdict(some[0]) | middle)
+    names = ("turns", "reads", "sleeps", "cpu_us")
+    middle = {name: statistics.median(getattr(each, name) for each in some) for name in names}
+    return replace(some[0], **middle)
 
 
 def of_images(exchanges: Sequence[Exchange], images: int, *, frames: bool) -> list[Exchange]:
     """Messages of so many images each, those of the single ones over and over."""
     if images == 1:
         return list(exchanges)
-    read = digits_pb2.StreamPredictRequest if frames else digits_pb2.PredictRequest
-    singles = [read.FromString(each.message) for each in exchanges]
-    pixels = [each.frame.pixels if frames else each.pixels for each in singles]
-    joined = b"".join(pixels[at % len(pixels)] for at in range(images))
-    request = digits_pb2.PredictRequest(pixels=joined, count=images)
+    messages = [exchanges[at % len(exchanges)].message for at in range(images)]
     if frames:
-        frame = digits_pb2.Frame(pixels=joined, count=images)
-        request = digits_pb2.StreamPredictRequest(frame=frame)
+        sent = [digits_pb2.StreamPredictRequest.FromString(each).frame.pixels for each in messages]
+        frame = digits_pb2.Frame(pixels=b"".join(sent), count=images)
+        message = digits_pb2.StreamPredictRequest(frame=frame).SerializeToString()
+    else:
+        sent = [digits_pb2.PredictRequest.FromString(each).pixels for each in messages]
+        request = digits_pb2.PredictRequest(pixels=b"".join(sent), count=images)
+        message = request.SerializeToString()
     # Answers do not depend on what they were batched with: the last one stands for all.
-    return [Exchange(request.SerializeToString(), exchanges[(images - 1) % len(exchanges)].answer)]
+    return [Exchange(message, exchanges[(images - 1) % len(exchanges)].answer)]

@@ -1,8 +1,9 @@
 """Calls and frames by the clock, in bytes: an open loop that costs the machine next to nothing.
 
-`benchmarks.http2` asks again when it is answered; a camera does not wait for that.  Here each message
-has an instant at which it is meant to go, whatever the server does, is timed from that instant, and
-goes by itself, so that only the server decides what it reads together.
+`benchmarks.http2` asks again when it is answered; a camera does not wait for that.  Here each
+message has an instant at which it is meant to go, whatever the server does, and goes by itself, so
+that only the server decides what it reads together.  When it really went is kept, and what is
+foretold is foretold of that.
 """
 
 import select
@@ -33,25 +34,23 @@ class Paced:
     """What came of it.
 
     Attributes:
-        seconds: from the first message to the last answer.
-        answers: right ones.
-        latencies: of each, from the instant at which it was meant to go.
-        late: by how much each went late, which is the sender's own part.
+        who: the connection or the camera of each message, in the order in which they went.
+        sent: when each went, in seconds from the begin.
+        late: by how much that was later than it was meant to: the sender's own part.
+        latencies: of each answer, in the order in which they came, from when its message went.
+        seconds: from the begin to the last answer.
     """
 
-    seconds: float = 0.0
-    answers: int = 0
-    latencies: list[float] = field(default_factory=list)
+    who: Numbers
+    sent: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
-
-    def quantile(self, share: float) -> float:
-        """Of the latencies, in seconds."""
-        return float(np.quantile(self.latencies, share))
+    latencies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return self.answers / self.seconds
+    def answers(self) -> int:
+        """How many came; all were right."""
+        return len(self.latencies)
 
 
 class Line(Connection):
@@ -69,9 +68,9 @@ class Line(Connection):
         """Of its socket."""
         return self._socket.fileno()
 
-    def call(self, which: int, meant: float) -> None:
+    def call(self, which: int, sent: float) -> None:
         """Sends a unary call."""
-        self._say(self.open("Predict"), which, meant, ends=True)
+        self._say(self.open("Predict"), which, sent, ends=True)
 
     def open(self, method: str = "StreamPredict") -> int:
         """Opens a stream; nothing is sent yet."""
@@ -80,9 +79,9 @@ class Line(Connection):
         self._under_way[number] = deque()
         return number
 
-    def frame(self, number: int, which: int, meant: float) -> None:
+    def frame(self, number: int, which: int, sent: float) -> None:
         """Sends a frame of a stream."""
-        self._say(number, which, meant, ends=False)
+        self._say(number, which, sent, ends=False)
 
     def take(self, now: float, paced: Paced) -> None:
         """Reads once; enters what was answered."""
@@ -105,12 +104,12 @@ class Line(Connection):
         acked, received, packets_out, packets_in = struct.unpack_from("<QQII", info, 120)
         return acked, received, packets_out, packets_in
 
-    def _say(self, number: int, which: int, meant: float, *, ends: bool) -> None:
+    def _say(self, number: int, which: int, sent: float, *, ends: bool) -> None:
         stream = self._streams[number]
         at = which % len(self._exchanges)
         stream.unsent.extend(self._payloads[at])
         stream.ends = ends
-        self._under_way[number].append((at, meant))
+        self._under_way[number].append((at, sent))
         self.unanswered += 1
         self._fill(number, stream)
         if stream.unsent:
@@ -123,11 +122,10 @@ class Line(Connection):
             end = at + 5 + int.from_bytes(received[at + 1 : at + 5], "big")
             if end > len(received):
                 break
-            which, meant = waiting.popleft()
+            which, sent = waiting.popleft()
             if received.find(self._exchanges[which].answer, at, end) < 0:
                 raise WrongAnswer(f"{bytes(received[at:end])!r}")
-            paced.answers += 1
-            paced.latencies.append(now - meant)
+            paced.latencies.append(now - sent)
             self.unanswered -= 1
             at = end
         del received[:at]
@@ -143,7 +141,7 @@ def lines(address: str, exchanges: Sequence[Exchange], count: int) -> Iterator[l
 def send_calls(up: Sequence[Line], rate: float, seconds: float, seed: int = 0) -> Paced:
     """Unary calls by a Poisson schedule, each on a connection chosen at random."""
     meant, which = poisson(rate, seconds, len(up), seed)
-    return _drive(up, meant, which, lambda at, line: up[line].call(at, meant[at]))
+    return _drive(up, meant, which, lambda at, line, sent: up[line].call(at, sent))
 
 
 class Cameras:
@@ -164,8 +162,8 @@ class Cameras:
         return self._up[camera % len(self._up)]
 
     def _drive(self, meant: Floats, who: Numbers) -> Paced:
-        def say(at: int, camera: int) -> None:
-            self._line(camera).frame(self._numbers[camera], at, meant[at])
+        def say(at: int, camera: int, sent: float) -> None:
+            self._line(camera).frame(self._numbers[camera], at, sent)
 
         return _drive(self._up, meant, who, say)
 
@@ -188,9 +186,9 @@ def cameras(streams: int, fps: float, seconds: float, seed: int) -> tuple[Floats
 
 
 def _drive(
-    up: Sequence[Line], meant: Floats, who: Numbers, say: Callable[[int, int], None]
+    up: Sequence[Line], meant: Floats, who: Numbers, say: Callable[[int, int, float], None]
 ) -> Paced:
-    paced, at, count = Paced(), 0, len(meant)
+    paced, at, count = Paced(who), 0, len(meant)
     at_socket = {line.fileno(): line for line in up}
     with select.epoll() as sockets:
         for socket_ in at_socket:
@@ -199,12 +197,13 @@ def _drive(
         while at < count or any(line.unanswered for line in up):
             now = time.perf_counter() - begun
             while at < count and meant[at] <= now:
+                paced.sent.append(now)
                 paced.late.append(now - meant[at])
-                say(at, int(who[at]))
+                say(at, int(who[at]), now)
                 at += 1
+                now = time.perf_counter() - begun
                 if at % 16 == 0:
                     break
-            now = time.perf_counter() - begun
             if at == count and now > meant[-1] + _PATIENCE_S:
                 raise WrongAnswer(f"{sum(line.unanswered for line in up)} unanswered")
             left = max(0.0, meant[at] - now) if at < count else 0.1
