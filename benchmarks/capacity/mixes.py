@@ -143,11 +143,11 @@ def mixes(version: int, *, brief: bool = False) -> list[Mix]:
     ]
 
 
-def observe(up: Server, mix: Mix) -> Observation:
-    """Puts a load on a server once."""
+def observe(up: Server, mix: Mix) -> tuple[float, Observation]:
+    """Puts a load on a server once; gives how long it was starved meanwhile, in seconds."""
     with mix.ready(up) as run:
         messages, cost = up.cost_of(run)
-    return Observation(
+    return cost.starved_s, Observation(
         mix.name,
         up.version,
         mix.frames,
@@ -162,12 +162,15 @@ def observe(up: Server, mix: Mix) -> Observation:
 def measured(
     rounds: int, versions: Sequence[int] = VERSIONS, *, brief: bool = False
 ) -> tuple[float, list[Observation]]:
-    """Every mix of every version, in so many rounds: the median of each, and of the yardstick.
+    """The median of the yardstick, and every mix of every version.
+
+    Of several rounds it is the median of those in which others left the server most of its time.
 
     What a mix cost is taken in parts of what the yardstick cost just before and after it: a machine
     that others use as well is dearer at times, for all alike.
     """
-    seen: list[tuple[float, Observation]] = []
+    moods: list[float] = []
+    found: dict[tuple[str, int], list[tuple[float, float, Observation]]] = {}
     with ExitStack() as stack:
         up = [stack.enter_context(server(each)) for each in versions]
         before = yardstick(up[0])
@@ -175,20 +178,19 @@ def measured(
             some = [(each, mix) for each in up for mix in mixes(each.version, brief=brief)]
             random.Random(turn).shuffle(some)  # noqa: S311 - not a secret
             for each, mix in some:
-                one = observe(each, mix)
+                starved_s, one = observe(each, mix)
                 after = yardstick(up[0])
-                seen.append(((before + after) / 2, one))
+                moods.append((before + after) / 2)
+                found.setdefault((mix.name, each.version), []).append((starved_s, moods[-1], one))
                 before = after
-    usual = statistics.median(mood for mood, _ in seen)
-    found: dict[tuple[str, int], list[Observation]] = {}
-    for mood, one in seen:
-        usually = replace(one, cpu_us=one.cpu_us * usual / mood)
-        found.setdefault((one.name, one.version), []).append(usually)
-    return usual, [_median(each) for each in found.values()]
+    usual = statistics.median(moods)
+    return usual, [_median(usual, each) for each in found.values()]
 
 
-def _median(some: Sequence[Observation]) -> Observation:
-    """Each figure's own."""
+def _median(usual: float, rounds: list[tuple[float, float, Observation]]) -> Observation:
+    """Each figure's own, where the machine was in its usual mood."""
+    fed = sorted(rounds, key=lambda one: one[0])[: len(rounds) // 2 + 1]
+    some = [replace(one, cpu_us=one.cpu_us * usual / mood) for _, mood, one in fed]
     names = ("turns", "reads", "sleeps", "cpu_us")
     middle = {name: statistics.median(getattr(each, name) for each in some) for name in names}
     return replace(some[0], **middle)

@@ -29,9 +29,18 @@ Run: TypeAlias = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a load made a worker do: seconds of processor time, and how often it did what."""
+    """What a load made a worker do.
+
+    Attributes:
+        cpu_s: of the server.
+        starved_s: that it could have run and another process did.
+        sleeps: how often it had nothing to do.
+        reads: of sockets.
+        turns: of its network.
+    """
 
     cpu_s: float
+    starved_s: float
     sleeps: int
     reads: int
     turns: int
@@ -55,6 +64,7 @@ class Server:
         after = self._counts()
         return messages, Counts(
             after.cpu_s - before.cpu_s,
+            after.starved_s - before.starved_s,
             after.sleeps - before.sleeps,
             after.reads - before.reads,
             self._turns() - turns,
@@ -67,7 +77,8 @@ class Server:
         sleeps = re.search(r"\nvoluntary\S+\s+(\d+)", task.read_text(encoding="utf-8"))
         assert reads is not None
         assert sleeps is not None
-        return Counts(self.command.cpu_seconds(), int(sleeps[1]), int(reads[1]), 0)
+        used_s, starved_s = self.command.cpu_seconds(), starved_seconds(self.command)
+        return Counts(used_s, starved_s, int(sleeps[1]), int(reads[1]), 0)
 
     def _turns(self) -> int:
         figures = scraped(self.metrics)
@@ -84,6 +95,16 @@ def server(version: int, *flags: str) -> Iterator[Server]:
         subjects.check(command.address, pictures, folder / "model.tflite")
         asked = subjects.subject_of(command, "ours", pictures).questions
         yield Server(command, metrics, version, asked.one, asked.frame)
+
+
+def starved_seconds(command: Command) -> float:
+    """For how long the process, or its busiest worker, could have run while others did."""
+    own = command.process.pid
+    children = Path(f"/proc/{own}/task/{own}/children").read_text(encoding="utf-8").split()
+    waited = (
+        Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8") for pid in (own, *children)
+    )
+    return max(int(each.split()[1]) for each in waited) / 1e9
 
 
 def yardstick(up: Server) -> float:
