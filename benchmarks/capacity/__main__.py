@@ -46,7 +46,7 @@ _SECONDS = 1.5
 @click.option("--link", default=10_000.0, show_default=True, help="Mbit/s of a machine, each way.")
 @click.option("--connections", default=0, help="That they share; 0: one for each stream or 1,000.")
 @click.option("--check", is_flag=True, help="Compare with loads that can be measured here.")
-@click.option("--document", is_flag=True, help="Measure, check, and write docs/scaling.md anew.")
+@click.option("--document", is_flag=True, help="Check, and write docs/scaling.md's tables anew.")
 def main(  # noqa: PLR0917 - a flag each
     measure: bool,
     rounds: int,
@@ -65,7 +65,7 @@ def main(  # noqa: PLR0917 - a flag each
     document: bool,
 ) -> None:
     """Foretells what a load needs."""
-    if measure or document or not file.exists():
+    if measure or not file.exists():
         kept.write(kept.measure(rounds), file)
     what = kept.read(file)
     if measure:
@@ -74,7 +74,7 @@ def main(  # noqa: PLR0917 - a flag each
     machine = Machine(cores=cores, spare=spare, link_mbit=link, utilization=utilization)
     load = Load(calls=calls, streams=streams, fps=fps, images=images, version=version)
     if calls or streams:
-        click.echo(told.need(what, load, machine))
+        click.echo(told.answers(what, [load], machine))
         click.echo(told.waits(what, load, machine, connections))
     if check or document:
         click.echo(HEADING)

@@ -1,7 +1,6 @@
 """What the model says, in Markdown: on the terminal, and in docs/scaling.md between its marks."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -72,13 +71,8 @@ def residuals(what: Measured) -> str:
     return f"{table(heading, rows)}\n\nFitted to these: {spread}."
 
 
-def need(what: Measured, load: Load, machine: Machine) -> str:
-    """What a load needs."""
-    return answers(what, [load], machine)
-
-
 def answers(what: Measured, loads: Sequence[Load], machine: Machine) -> str:
-    """What several need."""
+    """What loads need."""
     rows = []
     for load in loads:
         one = needed(what.costs, what.holding, load, machine)
@@ -125,11 +119,14 @@ def checks(done: Sequence[Checked]) -> str:
             f"{one.error:+.0%}",
             f"{one.foretold_p99_s * 1e3:.1f}",
             f"{one.measured_p99_s * 1e3:.1f}",
+            f"{one.starved_s / one.seconds:.0%}",
         )
         for one in done
     ]
     heading = ("load", "cores, foretold", "measured", "error", "p99 ms, foretold", "measured")
-    return table(heading, rows)
+    off = np.abs([one.error for one in done])
+    told = f"The median of the errors is {np.median(off):.0%}, the largest {off.max():.0%}."
+    return f"{table((*heading, 'starved'), rows)}\n\n{told}"
 
 
 def document(what: Measured, machine: Machine, done: Sequence[Checked]) -> None:
@@ -146,8 +143,16 @@ def document(what: Measured, machine: Machine, done: Sequence[Checked]) -> None:
         "waits": waits(what, replace(CAMERAS, version=3), machine),
         "checks": checks(done),
     }
+    DOCUMENT.write_text(marked(text, parts), encoding="utf-8")
+
+
+def marked(text: str, parts: Mapping[str, str]) -> str:
+    """A text with these parts in place of what is between `<!-- name -->` and `<!-- /name -->`."""
     for name, part in parts.items():
-        marks = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text, found = re.subn(marks, lambda at, part=part: at[1] + part + at[2], text, flags=re.S)  # type: ignore[misc]
-        assert found == 1, name
-    DOCUMENT.write_text(text, encoding="utf-8")
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(begin)
+        _, mark, after = rest.partition(end)
+        if not mark:
+            raise ValueError(f"there is no {begin.strip()} … {end}")
+        text = f"{before}{begin}{part}\n{end}{after}"
+    return text

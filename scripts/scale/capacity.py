@@ -9,9 +9,9 @@ from benchmarks.capacity.plan import Machine, needed
 from benchmarks.capacity.told import CALLS, CAMERAS
 from proving import expect
 
-# Of loads that the model was not fitted to.  In seven short runs beside other work (load average 2 to
-# 6) the median of four errors was 8 to 23 %, and 39 % in one beside tests; a single load was off by
-# 60 % at most, where others had the processor.  At length, 20 loads: 4 % and 25 %.
+# Of loads that the model was not fitted to.  In seven short runs beside other work (load average 2
+# to 6) the median of four errors was 8 to 23 %, and 39 % in one beside tests; a single load was off
+# by 60 % at most, where others had the processor.  At length, 20 loads: 4 % and 25 %.
 _MEDIAN, _WORST = 0.25, 0.6
 # Part of the time for which a server that could have run did not: then the machine is too busy.
 _STARVED = 0.1

@@ -16,6 +16,7 @@ from benchmarks.capacity.plan import Load, Machine, megabits, needed, service, s
 from benchmarks.capacity.queue import Service, Spread, serve, simulate
 from benchmarks.capacity.relay import python_calls
 from benchmarks.capacity.sender import Cameras, Paced, cameras, lines, poisson, send_calls
+from benchmarks.capacity.told import marked
 from benchmarks.http2 import Exchange
 from digitserve.v1 import digits_pb2
 from support.engines import InkEngine, image_of
@@ -210,6 +211,19 @@ def test_a_camera_sends_its_frames_evenly() -> None:
         own = times[who == camera]
         assert len(own) == 60
         assert np.abs(np.diff(own) * 30 - 1).max() <= 0.2 + 1e-9
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+
+def test_the_page_is_written_between_its_marks() -> None:
+    """Again and again, with all around them kept; a page without them is refused."""
+    page = "one\n<!-- a -->\n<!-- /a -->\ntwo\n"
+    once = marked(page, {"a": "new"})
+    assert once == "one\n<!-- a -->\nnew\n<!-- /a -->\ntwo\n"
+    assert marked(once, {"a": "new"}) == once
+    with pytest.raises(ValueError, match="<!-- b -->"):
+        marked(page, {"b": "new"})
 
 
 # --- bytes -------------------------------------------------------------------------------------
