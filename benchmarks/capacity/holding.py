@@ -1,5 +1,6 @@
 """What it costs to hold something open that says nothing: a worker, a connection, a stream."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ _CONNECTIONS, _STREAMS = 500, 2000
 # Connections that streams share while they are weighed.
 _FEW = 10
 _IDLE_S = 2.0
+# What processor time is counted in.
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Holding:
         stream_kb: of a stream more on it, after its first frame.
         connection_us: of a core, to open and close a connection.
         stream_us: of a core, to open a stream and to answer its first frame.
-        idle_us: of a core in a second, for a stream without frames.
+        idle_us: of a core in a second, for a stream without frames, at most.
     """
 
     worker_mb: float
@@ -36,12 +39,12 @@ class Holding:
 def held(version: int) -> Holding:
     """Weighs a server."""
     with server(version) as up:
-        _open(up, _FEW, _FEW)  # what is made once is made before
+        _open(up, _FEW, _FEW, 0.0)  # what is made once is made before
         empty, begun = up.command.resident_bytes(), up.command.cpu_seconds()
         with lines(up.command.address, up.frame, _CONNECTIONS):
             connected = up.command.resident_bytes()
         opened = up.command.cpu_seconds()
-        streaming, stream_s, idle_s = _open(up, _FEW, _STREAMS)
+        streaming, stream_s, idle_s = _open(up, _FEW, _STREAMS, _IDLE_S)
         # The connections have given back their memory, or it serves the streams.
         return Holding(
             empty / 1e6,
@@ -49,15 +52,15 @@ def held(version: int) -> Holding:
             (streaming - empty) / _STREAMS / 1e3,
             (opened - begun) / _CONNECTIONS * 1e6,
             stream_s / _STREAMS * 1e6,
-            idle_s / _IDLE_S / _STREAMS * 1e6,
+            (idle_s + _TICK_S) / _IDLE_S / _STREAMS * 1e6,
         )
 
 
-def _open(up: Server, connections: int, streams: int) -> tuple[int, float, float]:
+def _open(up: Server, connections: int, streams: int, idle_s: float) -> tuple[int, float, float]:
     """Bytes while streams are open; seconds to open them; seconds that they took while idle."""
     with lines(up.command.address, up.frame, connections) as opened:
         begun = up.command.cpu_seconds()
         Cameras(opened, streams)
         resident, ready = up.command.resident_bytes(), up.command.cpu_seconds()
-        time.sleep(_IDLE_S)
+        time.sleep(idle_s)
         return resident, ready - begun, up.command.cpu_seconds() - ready

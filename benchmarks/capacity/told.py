@@ -49,7 +49,7 @@ def costs(what: Measured) -> str:
         ),
         ("opening and closing a connection", f"{held.connection_us:.0f} µs"),
         ("opening a stream, its first frame included", f"{held.stream_us:.0f} µs"),
-        ("an idle stream, a second", f"{held.idle_us:.1f} µs"),
+        ("an idle stream, a second", f"at most {held.idle_us:.1f} µs"),
         ("memory of a worker", f"{held.worker_mb:.0f} MB"),
         ("memory of an idle connection", f"{held.connection_kb:.0f} kB"),
         ("memory of an idle stream more", f"{held.stream_kb:.0f} kB"),

@@ -26,7 +26,7 @@ def capacity_checked(short: bool) -> str:
     """
     what = kept.measure(1 if short else 3, brief=short)
     some = [each for version in VERSIONS for each in tries(version, short=short)]
-    done = list(checked(what, some, 0.6 if short else 1.5))
+    done = list(checked(what, some, 0.6 if short else 1.5, rounds=2 if short else 3))
     median = statistics.median(abs(one.error) for one in done)
     worst = max(done, key=lambda one: abs(one.error))
     starved = max(one.starved_s / one.seconds for one in done)
