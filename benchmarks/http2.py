@@ -119,7 +119,7 @@ class Connection:
             exchange = exchanges[self._next // 2 % len(exchanges)]
             asked[self._next] = exchange
             stream = self._open(method)
-            stream.unsent.extend(_parts(exchange.message))
+            stream.unsent.extend(parts_of(exchange.message))
             stream.ends = True
 
         for _ in range(at_once):
@@ -142,7 +142,7 @@ class Connection:
         """Open streams for `s` seconds, each with so many messages unanswered."""
         begun = time.perf_counter()
         end = begun + s
-        messages = [_parts(exchange.message) for exchange in exchanges]
+        messages = [parts_of(exchange.message) for exchange in exchanges]
         opened = [self._open(method) for _ in range(streams)]
         while self._streams:
             over = time.perf_counter() >= end
@@ -201,9 +201,16 @@ class Connection:
         """Sends what may be sent, reads what came; gives the streams that ended."""
         for number, stream in self._streams.items():
             self._fill(number, stream)
+        self._flush()
+        return self._received()
+
+    def _flush(self) -> None:
         if self._out:
             self._socket.sendall(self._out)
             self._out.clear()
+
+    def _received(self) -> list[tuple[int, _Stream]]:
+        """Reads what came, once; gives the streams that ended."""
         data = self._socket.recv(1 << 18)
         if not data:
             raise WrongAnswer("the server closed the connection")
@@ -263,7 +270,7 @@ class Connection:
         self._settled = True
 
 
-def _parts(message: bytes) -> list[bytes]:
+def parts_of(message: bytes) -> list[bytes]:
     """A gRPC message as payloads of DATA frames."""
     whole = struct.pack(">BI", 0, len(message)) + message
     return [whole[start : start + _MAX_FRAME] for start in range(0, len(whole), _MAX_FRAME)]

@@ -108,11 +108,11 @@ def subject_of(command: Command, kind: str, pictures: list[bytes]) -> Subject:
     return Subject(command, _questions(command, kind, pictures))
 
 
-def check(address: str, pictures: list[bytes]) -> None:
+def check(address: str, pictures: list[bytes], model: Path = MODEL) -> None:
     """Compares a server's answers with the engine's own, before they are counted."""
     from digitserve.server.engines.litert import LiteRTEngine  # noqa: PLC0415
 
-    engine = LiteRTEngine(MODEL, largest=1)
+    engine = LiteRTEngine(model, largest=1)
     with grpc.insecure_channel(address) as channel:
         stub = digits_pb2_grpc.DigitServiceStub(channel)
         for pixels in pictures:

@@ -9,13 +9,15 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from proving import Skipped, prove  # noqa: E402
+from proving import Skipped, prove, tried_again  # noqa: E402
 from scale import proxied, ray_cluster, sandbox  # noqa: E402
+from scale.capacity import capacity_checked  # noqa: E402
 from scale.hosts import Network  # noqa: E402
 
 if __name__ == "__main__":
@@ -32,5 +34,9 @@ if __name__ == "__main__":
         promises = [
             *proxied.promises(network, short=options.short),
             *ray_cluster.promises(network, stack),
+            (
+                "what a load needs, foretold and measured",
+                partial(tried_again, partial(capacity_checked, options.short)),
+            ),
         ]
         prove(*((name, measure) for name, measure in promises if options.only in name))
