@@ -10,19 +10,15 @@ a driver.
 """
 
 import argparse
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeAlias
 
 from polyglot import EXAMPLES, skew, tools
 from polyglot.compare import Outcomes
 from polyglot.languages import Language, fresh_tree, languages
 from polyglot.servers import HERE, Installation, real_server
 from polyglot.trial import Trial, second_chance, trial
-from proving import expect, prove
-
-Promise: TypeAlias = tuple[str, Callable[[], str]]
+from proving import Promise, expect, prove
 
 
 class Run:

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from proving import Skipped, prove, tried_again  # noqa: E402
+from proving import Promise, Skipped, prove, tried_again  # noqa: E402
 from scale import proxied, ray_cluster, sandbox  # noqa: E402
 from scale.capacity import capacity_checked  # noqa: E402
 from scale.hosts import Network  # noqa: E402
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     except Skipped as why:
         parser.exit(1, f"prove_scale: {why}\n")
     with Network() as network, ExitStack() as stack:
-        promises = [
+        promises: list[Promise] = [
             *proxied.promises(network, short=options.short),
             *ray_cluster.promises(network, stack),
             (

@@ -4,6 +4,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeAlias
+
+# What is promised, and what gives its figure, or raises Shortfall.
+Promise: TypeAlias = tuple[str, Callable[[], str]]
 
 _CI = os.environ.get("CI") == "true"
 
@@ -51,7 +55,7 @@ def tried_again(measure: Callable[[], str], tries: int = 3) -> str:
                 raise Slow("; again: ".join(slow)) from None
 
 
-def prove(*promises: tuple[str, Callable[[], str]]) -> None:
+def prove(*promises: Promise) -> None:
     """Measures every promise; exits with 1 if any falls short."""
     short = skipped = 0
     for name, measure in promises:

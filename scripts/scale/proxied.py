@@ -1,18 +1,14 @@
 """The promises of several servers behind Envoy, HAProxy, or a client that asks all of them."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
 
-from proving import tried_again
+from proving import Promise, tried_again
 from scale.hosts import Network
 from scale.outages import balanced, outages
 from scale.proxied_cases import conformance
 from scale.proxy_doors import accepted, doors, floods
 from scale.proxy_kinds import ENVOY, KINDS
 from scale.proxy_patience import left_alone, slow_readers
-
-Promise: TypeAlias = tuple[str, Callable[[], str]]
 
 
 def promises(network: Network, *, short: bool) -> list[Promise]:

@@ -4,26 +4,24 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from digitserve.client import CallError, DigitClient
 from polyglot.languages import Language
 from polyglot.trial import trial
-from proving import Shortfall
+from proving import Promise, Shortfall
 from scale.callers import CALL_S, IMAGE, PAUSE_S, Callers, Calling, Streaming
 from scale.hosts import Network, away
 from scale.ray_nodes import FILE, ROOT, Cluster, cluster, until
-
-Promise: TypeAlias = tuple[str, Callable[[], str]]
 
 _BUNDLE = ROOT / "server/digitserve/server/bundled/1"
 _REPLICAS = 3
