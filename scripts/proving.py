@@ -66,6 +66,9 @@ def prove(*promises: Promise) -> None:
             verdict, figure = "FAIL", str(shortfall)
         except Skipped as why:
             verdict, figure = "FAIL" if _CI else "skip", str(why)
+        except KeyboardInterrupt:
+            print(f"interrupted: {name}", file=sys.stderr)
+            sys.exit(130)
         short += verdict == "FAIL"
         skipped += verdict == "skip"
         print(f"{verdict}  {name}: {figure}  [{time.monotonic() - start:.0f} s]", flush=True)
