@@ -17,7 +17,7 @@ import yaml
 
 from digitserve.client import CallError, DigitClient
 from polyglot.languages import Language
-from polyglot.trial import trial
+from polyglot.trial import second_chance, trial
 from proving import Promise, Shortfall, expect
 from scale.callers import CALL_S, IMAGE, PAUSE_S, Callers, Calling, Streaming
 from scale.hosts import Network, away
@@ -62,11 +62,14 @@ class Run:
         return ray
 
     def conformance(self) -> str:
-        """Python's driver, through the ingress."""
+        """Python's driver, through the ingress; what failed, once more: some cases are timed."""
         driver = str(ROOT / "examples/python/driver.py")
         with TemporaryDirectory() as folder:
             here = _Here(folder, {"language": "Python", "run": [sys.executable, driver]})
-            return trial(here, self.ray.ingresses[-1], None).passed()
+            tried = first = trial(here, self.ray.ingresses[-1], None)
+            if first.faults:
+                tried = second_chance(first, trial(here, self.ray.ingresses[-1], None))
+        return tried.passed()
 
     def killed_replica(self) -> str:
         """`kill -9` of a replica's process, under load."""
