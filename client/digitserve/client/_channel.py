@@ -52,7 +52,6 @@ _OPTIONS: dict[str, int | str] = {
     "grpc.use_local_subchannel_pool": 1,
 }
 
-
 # Each call goes to the next of all the addresses that the name has and whose server says that it
 # serves; one that drains says so, and is left before it closes.
 _ROUND_ROBIN = {

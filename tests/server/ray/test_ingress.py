@@ -222,7 +222,8 @@ class TestAStream:
         """Its handler is cancelled, and what it held is free."""
 
         async def abandoned(replica: Replica) -> None:
-            await asyncio.sleep(0.01)  # what goes on beside the calls has begun
+            # By the end of a first stream, what goes on beside the calls has begun.
+            await said(replica.ingress.stream("StreamPredict", Requests(FRAME), Context()))
             before = asyncio.all_tasks()
             requests = Requests(FRAME, ends=False)
             stream: Any = replica.ingress.stream("StreamPredict", requests, Context())

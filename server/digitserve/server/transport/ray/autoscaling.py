@@ -7,7 +7,7 @@ the bottleneck; where it is fast, an image never waits, and the event loop's sha
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from digitserve.server.admission import Admission
@@ -18,14 +18,20 @@ IMAGES, BUSY = "images", "busy"
 class Load:
     """What a replica tells Ray."""
 
-    def __init__(self, admission: Admission) -> None:
-        """Begins; on the thread that does the work."""
+    def __init__(
+        self,
+        admission: Admission,
+        clock: Callable[[], float] = time.monotonic,
+        works: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Begins; on the thread that does the work, whose seconds of it `works` tells."""
         self._admission = admission
-        self._looked = time.monotonic(), time.thread_time()
+        self._clock, self._works = clock, works
+        self._looked = clock(), works()
 
     def look(self) -> dict[str, float]:
         """The images that are in, over all callers; the share of a core since the last look."""
-        (before, worked), self._looked = self._looked, (time.monotonic(), time.thread_time())
+        (before, worked), self._looked = self._looked, (self._clock(), self._works())
         now, works = self._looked
         busy = (works - worked) / (now - before) if now > before else 0.0
         return {IMAGES: float(self._admission.images), BUSY: busy}
