@@ -50,7 +50,7 @@ def fuzz_connections(count: int, seed: int) -> str:
         errors = _errors(log)
     names = ("resident bytes", "tasks", "descriptors")
     # Fewer is no leak: "before" may still have seen a task of the thousand connections go.
-    kept = after[0] - before[0] < _MOST_GROWTH and after[1] <= before[1] and after[2] <= before[2]
+    kept = after[1] <= before[1] and after[2] <= before[2]
     return expect(
         kept and not fuzzed.faults and not errors,
         f"{fuzzed.tried:,} connections in {seconds:.0f} s, as many healthy calls; closed with "
@@ -61,6 +61,7 @@ def fuzz_connections(count: int, seed: int) -> str:
         )
         + f"; {len(fuzzed.faults)} faults, {len(errors)} errors logged"
         + "".join(f"\n      {each}" for each in [*fuzzed.faults[:5], *errors[:5]]),
+        bounds=after[0] - before[0] < _MOST_GROWTH,
     )
 
 

@@ -26,9 +26,10 @@ def thousand_streams(short: bool) -> str:
     each = (open_bytes - before) / 1000
     bound = 64 * 1024  # docs/stream.md: an idle stream
     return expect(
-        answered == 1000 * seconds and each < bound,
+        answered == 1000 * seconds,
         f"{answered} of {1000 * seconds} frames answered; {each / 1024:.0f} KiB a stream, "
         f"bound {bound // 1024} KiB",
+        bounds=each < bound,
     )
 
 
@@ -66,21 +67,22 @@ def opened_and_cancelled(short: bool) -> str:
     """Streams opened and cancelled at random points leave nothing behind."""
     half = 2000 if short else 5000
     with slow_server() as command:
-        asyncio.run(cancel_many(command.address, 1000, seed=0))  # what is made once is made before
-        settled(command, command.told()["tasks"])
-        tasks, descriptors = command.told()["tasks"], command.descriptors()
-        resident = []
-        for seed in (1, 2):
+        tasks = command.told()["tasks"]
+        descriptors, resident = [], []
+        # What is made once, and what an allocator holds back, is there after the first three.
+        for seed in range(5):
             asyncio.run(cancel_many(command.address, half, seed))
             settled(command, tasks)
             resident.append(command.resident_bytes())
+            descriptors.append(command.descriptors())
         left = command.told()["tasks"] - tasks
-        open_left = command.descriptors() - descriptors
-    grown = resident[1] / resident[0] - 1
+    open_left = descriptors[-1] - descriptors[0]
+    grown = resident[-1] / resident[-2] - 1
     return expect(
-        left <= 0 and open_left <= 0 and grown < 0.02,
-        f"{2 * half} streams: {max(left, 0):.0f} tasks and "
-        f"{max(open_left, 0)} descriptors left, memory {grown:+.1%} over the second half",
+        left <= 0 and open_left <= 0,
+        f"{5 * half} streams: {max(left, 0):.0f} tasks and "
+        f"{max(open_left, 0)} descriptors left, memory {grown:+.1%} over the last {half}",
+        bounds=grown < 0.02,
     )
 
 

@@ -73,7 +73,7 @@ def model_infer(short: bool) -> str:
         True,
         f"server CPU of a call {_told(cpu)}, with {_CALLERS} callers; p50 of one caller "
         f"{_told(p50)}; medians of {rounds} rounds, to Predict's; at most {_MOST}",
-        pace=worst <= _MOST,
+        bounds=worst <= _MOST,
     )
 
 

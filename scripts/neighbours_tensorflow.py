@@ -92,7 +92,7 @@ def tensorflow_serving_cost(rounds: int = 7, calls: int = 2000) -> str:
         True,
         f"{foreign_s / own_s:.2f} times a call of digitserve.v1: {foreign_s * 1e6:.0f} against "
         f"{own_s * 1e6:.0f} us of CPU",
-        pace=foreign_s <= _DEAREST * own_s,
+        bounds=foreign_s <= _DEAREST * own_s,
     )
 
 

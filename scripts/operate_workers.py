@@ -92,7 +92,7 @@ def killed_worker(rounds: int = 5) -> str:
         failed <= most,
         f"kill -9 of 1 of 2 workers under load, {rounds} times: {failed} calls failed of at most "
         f"{most} in flight, of {calls} in all; new worker served after {slowest_s:.2f} s at most",
-        pace=slowest_s < _REPLACED_S,
+        bounds=slowest_s < _REPLACED_S,
     )
 
 

@@ -18,7 +18,7 @@ from neighbours_cost import model_infer  # noqa: E402
 from neighbours_rest import schemathesis  # noqa: E402
 from neighbours_tensorflow import tensorflow_serving_api, tensorflow_serving_cost  # noqa: E402
 from neighbours_triton import kserve, triton  # noqa: E402
-from proving import prove, tried_again  # noqa: E402
+from proving import prove  # noqa: E402
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
@@ -31,11 +31,8 @@ if __name__ == "__main__":
         ("KServe's client reads MNIST as Predict does", kserve),
         ("TensorFlow Serving's stubs read MNIST as Predict does", tensorflow_serving_api),
         ("wrong requests, Triton's codes", wrong_inputs),
-        ("what a ModelInfer costs", partial(tried_again, partial(model_infer, short))),
-        (
-            "what a call by TensorFlow Serving's API costs",
-            partial(tried_again, tensorflow_serving_cost),
-        ),
+        ("what a ModelInfer costs", partial(model_infer, short)),
+        ("what a call by TensorFlow Serving's API costs", tensorflow_serving_cost),
         ("REST, by its OpenAPI document", lambda: schemathesis(short)),
         ("a page in Chromium calls Predict over gRPC-Web", browser),
     )

@@ -22,7 +22,7 @@ from operate_metrics import alerts_and_dashboard, metrics_exact  # noqa: E402
 from operate_overload import client_backs_off, highest_rate, overload  # noqa: E402
 from operate_soak import soak  # noqa: E402
 from operate_workers import killed_worker, promoted_everywhere  # noqa: E402
-from proving import prove, tried_again  # noqa: E402
+from proving import prove  # noqa: E402
 
 # Of what is bent: the same in every run.
 SEED = 1
@@ -31,8 +31,8 @@ SEED = 1
 def promises(short: bool, soak_s: float) -> dict[str, Callable[[], str]]:
     """A promise is a line here and a function that gives its figure, or raises Shortfall."""
     return {
-        "overload, 2 ms an image, five times its rate": paced(overload, short),
-        "overload, the Python client backs off": paced(client_backs_off, short),
+        "overload, 2 ms an image, five times its rate": partial(overload, short),
+        "overload, the Python client backs off": partial(client_backs_off, short),
         "the real network, p99 at most ten times idle": partial(highest_rate, short),
         "credentials": credentials,
         "certificates swapped under load": partial(certificates_swapped, short),
@@ -41,15 +41,10 @@ def promises(short: bool, soak_s: float) -> dict[str, Callable[[], str]]:
         "HTTP/2": h2spec,
         "metrics are what a load did": partial(metrics_exact, short),
         "alerts and dashboard": alerts_and_dashboard,
-        "a worker killed": paced(killed_worker, 2 if short else 10),
+        "a worker killed": partial(killed_worker, 2 if short else 10),
         "versions of two workers": partial(promoted_everywhere, 10 if short else 50),
         "soak, mixed load": partial(soak, soak_s),
     }
-
-
-def paced(measure: Callable[..., str], size: int) -> Callable[[], str]:
-    """One that other work on the machine can slow down."""
-    return partial(tried_again, partial(measure, size))
 
 
 if __name__ == "__main__":

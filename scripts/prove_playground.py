@@ -24,7 +24,7 @@ from playground.hostile import hostile  # noqa: E402
 from playground.processes import Playground, free_address, playground_at, serve_at  # noqa: E402
 from playground.restarts import restarts  # noqa: E402
 from playground.views import by_keys, camera, looks, upload, watch  # noqa: E402
-from proving import expect, prove, tried_again  # noqa: E402
+from proving import expect, prove  # noqa: E402
 
 SHORT = "--short" in sys.argv
 ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
@@ -73,7 +73,7 @@ def main() -> None:
         pages = open_.enter_context(browsing(playwright, playground.url))
         promises: dict[str, Callable[[], str]] = {
             "digits by pointer, finger and keyboard": partial(digits, pages),
-            "from pointer to bars": partial(tried_again, partial(latency, pages)),
+            "from pointer to bars": partial(latency, pages),
             "undo, clear, wrong on purpose, save": partial(tools, pages),
             "camera": partial(camera, pages),
             "upload": partial(upload, pages),

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from proving import Promise, Skipped, prove, tried_again  # noqa: E402
+from proving import Promise, Skipped, prove  # noqa: E402
 from scale import proxied, ray_cluster, sandbox  # noqa: E402
 from scale.capacity import capacity_checked  # noqa: E402
 from scale.hosts import Network  # noqa: E402
@@ -34,9 +34,6 @@ if __name__ == "__main__":
         promises: list[Promise] = [
             *proxied.promises(network, short=options.short),
             *ray_cluster.promises(network, stack),
-            (
-                "what a load needs, foretold and measured",
-                partial(tried_again, partial(capacity_checked, options.short)),
-            ),
+            ("what a load needs, foretold and measured", partial(capacity_checked, options.short)),
         ]
         prove(*((name, measure) for name, measure in promises if options.only in name))

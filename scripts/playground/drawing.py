@@ -60,7 +60,7 @@ def latency(pages: Pages) -> str:
         f"median of {len(answers)} answers {total:.1f} ms: browser {parts['browser']:.1f}, "
         f"WebSocket {parts['way']:.1f}, bridge {parts['bridge']:.2f}, server {parts['server']:.2f} "
         f"(of it the model {model:.2f}), to the screen {parts['paint']:.1f}",
-        pace=total < 50,
+        bounds=total < 50,
     )
 
 

@@ -140,11 +140,12 @@ class Callers:
         """Gives the figure, if every frame was answered once.
 
         Raises:
-            Shortfall: if one was not, or if more calls failed than may.
+            Shortfall: if one was not.
+            OutOfBounds: if more calls failed than may: each has a second.
         """
         if wrong := [each.wrong for each in self.streams if each.wrong]:
             raise Shortfall(f"{figure}: {wrong}")
         failed = sum(each.failed for each in self.calls)
-        kept = most_failed is None or failed <= most_failed
+        bounds = most_failed is None or failed <= most_failed
         last = next((f"; {each.last!r}" for each in self.calls if each.last), "")
-        return expect(kept, f"{figure}; {self.figure()}" + ("" if kept else last))
+        return expect(True, f"{figure}; {self.figure()}" + ("" if bounds else last), bounds=bounds)

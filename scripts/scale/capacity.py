@@ -21,7 +21,7 @@ def capacity_checked(short: bool) -> str:
     """What loads take by the model, and in truth; what the two loads need that nobody has here.
 
     Raises:
-        Slow: if it is off by too much on a machine that others used meanwhile.
+        OutOfBounds: if it is off by too much on a machine that others used meanwhile.
         Shortfall: if it is otherwise.
     """
     what = kept.measure(1 if short else 3, brief=short)
@@ -42,5 +42,5 @@ def capacity_checked(short: bool) -> str:
         f"at worst {worst.error:+.0%} ({worst.name}), a server starved for at most {starved:.0%}; "
         f"by that version 3 needs for 1,000 cameras at 30 frames/s {cameras}; "
         f"for 100,000 calls/s {calls}",
-        pace=near,
+        bounds=near,
     )

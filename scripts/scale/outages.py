@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from proving import Shortfall, expect
+from proving import OutOfBounds, expect
 from scale.hosts import Network, away
 from scale.loads import SteadyStream, TimedCalls, ask_many, streaming, troubled
 from scale.proxies import PREDICTED, STREAMS, Servers, site
@@ -121,7 +121,9 @@ def _seen(load: Load, events: list[Event]) -> str:
     if faults or len(others) > expected:
         words += others[:1]
     return expect(
-        not faults and len(others) == expected, "; ".join(words), pace=slow <= len(asked) / 100
+        not faults,
+        "; ".join(words),
+        bounds=len(others) == expected and slow <= len(asked) / 100,
     )
 
 
@@ -160,11 +162,12 @@ def _balanced(network: Network, kind: Kind | None, *, short: bool) -> str:
         faults = [each.fault for each in streams if each.fault]
     most = max(three + four)
     return expect(
-        most <= _MOST_SHARE and not faults,
+        not faults,
         f"{up.name}: of 60 streams and 10,000 calls the fullest of 3 servers has "
         f"{three[0]:.2f} and {three[1]:.2f} of its share; {taken:.0f} s after a fourth was in DNS "
         f"{four[0]:.2f} and {four[1]:.2f} (streams live for 6 s); {len(faults)} streams with a "
         f"frame lost or doubled" + (f": {faults[0]}" if faults else ""),
+        bounds=most <= _MOST_SHARE,
     )
 
 
@@ -176,7 +179,7 @@ def _shares(servers: Servers, up: Way, calls: int) -> tuple[float, float]:
     after = servers.figures()
     held = [after[name][STREAMS] for name in after]
     if sum(held) < _MOST_OPEN:
-        raise Shortfall(f"{sum(held):.0f} of 60 streams are open")
+        raise OutOfBounds(f"{sum(held):.0f} of 60 streams are open")
     return _fullest(held), _fullest(
         [after[name][PREDICTED] - before[name][PREDICTED] for name in after]
     )

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from proving import Promise, tried_again
+from proving import Promise
 from scale.hosts import Network
 from scale.outages import balanced, outages
 from scale.proxied_cases import conformance
@@ -19,17 +19,11 @@ def promises(network: Network, *, short: bool) -> list[Promise]:
             (f"{kind.name}: every conformance case", partial(conformance, network, kind))
             for kind in KINDS
         ),
-        (
-            "a host cut off, kill -9, a rolling upgrade",
-            lambda: tried_again(partial(outages, network, *KINDS)),
-        ),
+        ("a host cut off, kill -9, a rolling upgrade", partial(outages, network, *KINDS)),
         ("shares of streams and calls", partial(balanced, network, *KINDS, short=short)),
         ("TLS to callers, mTLS to servers, the log, gRPC-Web", partial(doors, network, *KINDS)),
         ("floods", partial(floods, network, *KINDS)),
-        (
-            "readers who stand still",
-            lambda: tried_again(partial(slow_readers, network, *KINDS)),
-        ),
+        ("readers who stand still", partial(slow_readers, network, *KINDS)),
         (f"{ENVOY.name}: old connections, a server that leaves DNS", partial(left_alone, network)),
     ]
     return each

@@ -25,7 +25,7 @@ from scale.hosts import Host, Network
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy/ray/serve.yaml"
 _BIN = Path(sys.executable).parent
-_START_S, _DEPLOY_S = 60.0, 60.0
+_START_S, _DEPLOY_S = 120.0, 120.0
 # What docs/ray.md tells operators to set, with the pauses shortened.
 _ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
