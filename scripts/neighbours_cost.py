@@ -60,7 +60,7 @@ def _model_infer(subject: Subject, **fields: str) -> list[Exchange]:
 
 def model_infer(short: bool) -> str:
     """ModelInfer, one image and all outputs, without an id and with one, beside Predict."""
-    rounds, seconds = (5, 0.6) if short else (12, 1.0)
+    rounds, seconds = (9, 0.4) if short else (12, 1.0)
     with _server() as subject:
         loads = {
             "Predict": _loading(subject, "Predict", subject.questions.one),

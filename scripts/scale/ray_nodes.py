@@ -84,15 +84,22 @@ class Cluster:
         deployed |= {"ray_actor_options": {"num_cpus": 0.1}} | deployment
         file = self._folder / "serve.yaml"
         file.write_text(yaml.safe_dump(told), "utf-8")
-        done = subprocess.run(
-            [_BIN / "serve", "deploy", "-a", self._dashboard, str(file)],
-            env=_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Shortfall(f"serve deploy: {done.stderr[-1000:]}")
+        said = ""
+
+        def taken() -> bool:
+            nonlocal said
+            done = subprocess.run(
+                [_BIN / "serve", "deploy", "-a", self._dashboard, str(file)],
+                env=_environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            said = done.stderr[-1000:]
+            return not done.returncode
+
+        # On a busy machine Ray may give up its own ingress before it is up.
+        until(taken, "serve deploy", _DEPLOY_S, lambda: said)
 
     def replicas(self) -> list[Replica]:
         """The replicas that there are."""

@@ -56,6 +56,11 @@ def tensor(pixels: bytes, *shape: int, **changed: Any) -> dict[str, Any]:
     } | changed
 
 
+def classified(output: str, classes: Any) -> dict[str, Any]:
+    """An output of which so many classes are asked for."""
+    return {"name": output, "parameters": {"classification": classes}}
+
+
 @pytest.mark.parametrize("version", ["", "/versions/1", "/versions/stable"])
 def test_images_are_read(up: Serving, version: str) -> None:
     """Of whichever version is named."""
@@ -101,6 +106,23 @@ def test_tensors_may_be_bytes_after_the_json(up: Serving) -> None:
     assert len(rejection["data"]) == 2
 
 
+def test_classes_are_texts(up: Serving) -> None:
+    """The likeliest first, in JSON or as bytes, as gRPC has them."""
+    for binary in (False, True):
+        wanted = [classified("probabilities", 2)]
+        wanted[0]["parameters"]["binary_data"] = binary
+        sent = json.dumps({"inputs": [tensor(image_of(7))], "outputs": wanted}).encode()
+        status, headers, said = called(up, INFER, sent)
+        length = int(headers.get(LENGTH, len(said)))
+        (output,) = json.loads(said[:length])["outputs"]
+        assert (status, output["datatype"], output["shape"]) == (200, "BYTES", [1, 2])
+        if binary:
+            texts = [said[length + 4 : length + 14], said[length + 18 : length + 28]]
+        else:
+            texts = [each.encode() for each in output["data"]]
+        assert texts == [b"0.910000:7", b"0.010000:0"]
+
+
 WRONG: dict[str, tuple[Any, int, str]] = {
     "a list": ([], 400, "body"),
     "no input": ({"inputs": []}, 400, "inputs"),
@@ -120,6 +142,21 @@ WRONG: dict[str, tuple[Any, int, str]] = {
         {"inputs": [tensor(image_of(1))], "outputs": [{"name": "letter"}]},
         400,
         "'letter'",
+    ),
+    "classes of a digit": (
+        {"inputs": [tensor(image_of(1))], "outputs": [classified("digit", 1)]},
+        501,
+        "classification",
+    ),
+    "no class": (
+        {"inputs": [tensor(image_of(1))], "outputs": [classified("probabilities", 0)]},
+        400,
+        ">= 0",
+    ),
+    "classes that are no number": (
+        {"inputs": [tensor(image_of(1))], "outputs": [classified("probabilities", "2")]},
+        400,
+        "int64_param",
     ),
     "bytes that did not come": (
         {"inputs": [tensor(b"", parameters={"binary_data_size": 784})]},

@@ -5,7 +5,7 @@ the tensors that say `binary_data_size`, one after the other.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,12 @@ def request_of(told: dict[str, Any], binary: bytes, model: str, version: str) ->
         why = f"expected no more than the tensors, got {len(binary)} bytes after them"
         raise BadField("body", "CONTENT_SURPLUS", why)
     for at, each in enumerate(_list(told.get("outputs", []), "outputs")):
-        sent = _object(each, f"outputs[{at}]")
-        request.outputs.add(name=_text(sent.get("name", ""), f"outputs[{at}].name"))
+        where = f"outputs[{at}]"
+        sent = _object(each, where)
+        output = request.outputs.add(name=_text(sent.get("name", ""), f"{where}.name"))
+        parameters = _object(sent.get("parameters", {}), f"{where}.parameters")
+        if "classification" in parameters:
+            _set(output.parameters["classification"], parameters["classification"])
     return request
 
 
@@ -94,6 +98,8 @@ def response_of(data: bytes, overall: bool, named: dict[str, bool]) -> tuple[byt
         if named.get(tensor.name, overall):
             told["parameters"] = {"binary_data_size": len(raw)}
             binary.append(raw)
+        elif tensor.datatype == "BYTES":
+            told["data"] = list(_texts(raw))
         else:
             told["data"] = np.frombuffer(raw, _DTYPES[tensor.datatype]).tolist()
         outputs.append(told)
@@ -115,6 +121,23 @@ def _cut(binary: bytes, size: object, where: str) -> tuple[bytes, bytes]:
             f"expected at most the {len(binary)} bytes that came, got {size!r}",
         )
     return binary[:size], binary[size:]
+
+
+def _texts(raw: bytes) -> Iterator[str]:
+    """The texts of a tensor, each after its length in four bytes."""
+    at = 0
+    while at < len(raw):
+        begin = at + 4
+        at = begin + int.from_bytes(raw[at:begin], "little")
+        yield raw[begin:at].decode()
+
+
+def _set(parameter: Any, value: object) -> None:
+    """A parameter of gRPC's; of what is no whole number, only that it is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        parameter.int64_param = value
+    else:
+        parameter.string_param = ""
 
 
 def _content(data: object, tensor: Any, where: str) -> bytes:

@@ -54,7 +54,14 @@ _SCHEMAS = {
     "InferOutput": _object(
         "name",
         name={"enum": [output.name for output in OUTPUTS]},
-        parameters=_object(binary_data=_YES),
+        parameters=_object(
+            binary_data=_YES,
+            classification={
+                "type": "integer",
+                "minimum": 1,
+                "description": "Of probabilities: so many of the likeliest, as probability:digit",
+            },
+        ),
     ),
     "InferRequest": _object(
         "inputs",
@@ -72,7 +79,7 @@ _SCHEMAS = {
             _object(
                 "name datatype shape",
                 **_TENSOR,
-                data=_many({"type": "number"}),
+                data=_many({"type": ["number", "string"]}),
                 parameters=_object(binary_data_size=_WHOLE),
             )
         ),
@@ -101,7 +108,7 @@ def _told(description: str, schema: str) -> dict[str, Any]:
 
 _FAILURES = {
     str(code): _told("It cannot be done, and why", "Error")
-    for code in (400, 401, 403, 404, 413, 429, 503, 504)
+    for code in (400, 401, 403, 404, 413, 429, 501, 503, 504)
 }
 
 
