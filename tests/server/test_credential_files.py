@@ -158,5 +158,5 @@ def test_a_missing_extra_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_jwts_take_issuer_and_audience(tmp_path: Path) -> None:
     """Without them a JWT for somebody else would be good here."""
-    with pytest.raises(GuardError, match="issuer and an audience"):
+    with pytest.raises(GuardError, match="jwt_issuer and jwt_audience"):
         Credentials(Config(jwks=tmp_path / "j", jwt_issuer="i"), time.time)

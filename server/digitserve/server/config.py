@@ -63,8 +63,8 @@ class Config:
         models: a folder of bundles 1, 2, …, one bundle, or a `.keras` file.  None: the models that
             ship inside the package.
         metrics: where to serve Prometheus's `/metrics`; needs the extra `metrics`.  None: nowhere.
-        http: where to serve HTTP/1.1 too, for browsers (gRPC-Web); needs the extra `http`.  None:
-            nowhere.
+        http: where to serve HTTP/1.1 too, for browsers (gRPC-Web) and REST; needs the extra
+            `http`.  None: nowhere.
         http_origins: of whose pages browsers may call there, as in `https://example.org`; `*`:
             anybody's.  None: pages of the same origin.
         settings: which versions, labels and gates: the `models.toml` to go by.  None: the one in
@@ -110,7 +110,7 @@ class Config:
         credential_grace_s: seconds from the notice that a stream's credential does not hold any
             more until the stream is ended.  Short: whoever was locked out is to be out.
         tls_cert: the server's certificate chain, PEM.  With it, and `tls_key`, TLS alone is
-            spoken; both are read again when they change.  None: plain text.
+            spoken but at Unix sockets; both are read again when they change.  None: plain text.
         tls_key: its private key, PEM.
         tls_client_ca: who vouches for callers' certificates, PEM.  None: none is asked for.
         tls_client_required: whether a caller without a certificate is turned away; else it may

@@ -36,7 +36,7 @@ def server_options(command: Any) -> Any:
             default=DEFAULT_ADDRESS,
             show_default=True,
             show_envvar=True,
-            help="host:port or unix:PATH of the server.",
+            help="host:port, unix:PATH or dns:///NAME:PORT of the server.",
         ),
     ):
         command = option(command)

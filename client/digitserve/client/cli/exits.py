@@ -35,7 +35,7 @@ Exit codes:
   4  no server there, no gRPC server, or no answer in time
   5  the server refused the request
   6  the server is not serving (health)
-  7  the token cannot be read, or would travel in plain text
+  7  the token in its file cannot be read, or would travel in plain text
   130  interrupted
 """
 

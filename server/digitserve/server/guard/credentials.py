@@ -90,7 +90,7 @@ def _jwts(config: Config) -> Any:
     if config.jwks is None:
         return None
     if not config.jwt_issuer or not config.jwt_audience:
-        raise GuardError("JWTs take an issuer and an audience beside the JWKS file")
+        raise GuardError("`jwks` takes jwt_issuer and jwt_audience beside it")
     try:
         from digitserve.server.guard.jwts import Jwts  # noqa: PLC0415
     except ImportError as error:
