@@ -20,24 +20,28 @@ from digitserve.client import CallError, DigitClient
 from polyglot.languages import Language
 from polyglot.trial import second_chance, trial
 from proving import Promise, Shortfall, expect
-from scale.callers import CALL_S, IMAGE, PAUSE_S, Callers, Calling, Streaming
+from scale.callers import IMAGE, PAUSE_S, Callers, Calling, Streaming
 from scale.hosts import Network, away
 from scale.ray_nodes import FILE, ROOT, Cluster, cluster, until
 
 _BUNDLE = ROOT / "server/digitserve/server/bundled/1"
 _REPLICAS = 3
 _CALM_S = 1.0
+# Seconds for a call that is to be asked elsewhere if nobody answers.
+_HASTY_S = 1.0
 # Seconds within which an ingress leaves a replica that fell silent: two of its checks, a second
 # apart and with a second's patience each, and the call that found that out.
 _LEFT_S = 5.0
 
 
 @contextmanager
-def calling(ray: Cluster) -> Iterator[Callers]:
+def calling(ray: Cluster, **patience: float) -> Iterator[Callers]:
     """Callers, while the block runs and a little before and after."""
     starts = range(len(ray.ingresses))
     lists = [ray.ingresses[at:] + ray.ingresses[:at] for at in starts]
-    callers = Callers([Streaming(each) for each in lists], [Calling(each) for each in lists])
+    callers = Callers(
+        [Streaming(each) for each in lists], [Calling(each, **patience) for each in lists]
+    )
     with ExitStack() as stack:
         callers.start(stack)
         time.sleep(_CALM_S)
@@ -100,7 +104,7 @@ class Run:
     def cut_node(self) -> str:
         """A node's cable is pulled, under load."""
         gone = self.ray.hosts[-1]
-        with calling(self.ray) as callers:
+        with calling(self.ray, timeout_s=_HASTY_S) as callers:
             begun = time.monotonic()
             with away(gone):
                 before = [each.sent for each in callers.streams]
@@ -195,7 +199,7 @@ def accepted() -> str:
 def _asked(ingress: str) -> bool:
     """Whether an ingress knows of a replica."""
     try:
-        with DigitClient(ingress, timeout=CALL_S) as client:
+        with DigitClient(ingress, timeout=_HASTY_S) as client:
             client.predict(IMAGE)
     except CallError:
         return False
