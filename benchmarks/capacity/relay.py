@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,8 @@ def python_calls(address: str, calls: int) -> Ways:
 
 
 def _pump(source: socket.socket, sink: socket.socket, counted: Counted, way: str) -> None:
-    while data := source.recv(1 << 16):
-        setattr(counted, way, getattr(counted, way) + len(data))
-        sink.sendall(data)
-    sink.shutdown(socket.SHUT_WR)
+    with suppress(OSError):  # either side may be gone before the other is told
+        while data := source.recv(1 << 16):
+            setattr(counted, way, getattr(counted, way) + len(data))
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
