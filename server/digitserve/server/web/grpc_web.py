@@ -55,11 +55,14 @@ class GrpcWeb:
         except ValueError as error:
             await _refuse(send, 400, str(error))
             return
-        self._drain.enter()
+        awaited = not self._method.endless
+        if awaited:
+            self._drain.enter()
         try:
             await _first(self._answered(call, said), body.listen())
         finally:
-            self._drain.leave()
+            if awaited:
+                self._drain.leave()
 
     async def _answered(self, call: WebCall, said: "_Said") -> None:
         try:
