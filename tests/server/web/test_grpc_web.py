@@ -167,7 +167,7 @@ def test_a_drain_answers_what_was_accepted() -> None:
 
 
 def test_a_drain_does_not_wait_for_who_watches_health() -> None:
-    """A watch never ends by itself, and so it is cut; nothing was lost, and the drain was clean."""
+    """A watch never ends by itself: it is ended, and the drain was clean."""
     with serving(HTTP, versions_of(InkEngine())) as up:
         connection = HTTPConnection(up.server.http, timeout=60)
         kind = {"content-type": "application/grpc-web"}
@@ -175,6 +175,7 @@ def test_a_drain_does_not_wait_for_who_watches_health() -> None:
         response = connection.getresponse()
         assert response.read(7) == framed(b"\x08\x01")
         assert up.run(asyncio.wait_for(up.server.drain(0.0), HTTP.grace_s / 2)) is True
+        assert trailers(frames(response.read()))["grpc-status"] == "14"
         connection.close()
 
 

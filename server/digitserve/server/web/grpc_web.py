@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
-from digitserve.server.errors import BadField, DeadlinePassed, QueueFull, RateExceeded
+from digitserve.server.errors import BadField, DeadlinePassed, Draining, QueueFull, RateExceeded
 from digitserve.server.services import END, Method, Response, checked, serialized
 from digitserve.server.services.drain import Drain
 from digitserve.server.statuses import retry_after_ms, status_of
@@ -60,6 +60,8 @@ class GrpcWeb:
             self._drain.enter()
         try:
             await _first(self._answered(call, said), body.listen())
+        except asyncio.CancelledError:  # the server stops
+            await said.end(Draining())
         finally:
             if awaited:
                 self._drain.leave()
