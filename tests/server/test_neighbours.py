@@ -1,6 +1,8 @@
 """What stands beside DigitService on the same port: ModelService, health and reflection."""
 
 import asyncio
+import queue
+from typing import Any
 
 import grpc
 import pytest
@@ -9,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from digitserve.v1 import models_pb2
 from support.engines import InkEngine
-from support.serving import Serving, serving, versions_of
+from support.serving import TEST_CONFIG, Serving, serving, versions_of
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -80,6 +82,22 @@ def test_reflection_lists_every_service(serving: Serving) -> None:
         "tensorflow.serving.ModelService",
         "tensorflow.serving.PredictionService",
     }
+
+
+def test_a_reflection_that_stays_open_does_not_hold_up_a_drain() -> None:
+    """Nobody needs a credential to open one; it is let go when the drain is over."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    asked: queue.Queue[Any] = queue.Queue()
+    with serving(versions=versions_of(InkEngine())) as up, up.channel() as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        told = stub.ServerReflectionInfo(iter(asked.get, None))
+        asked.put(request)
+        assert next(told).list_services_response.service
+        assert up.run(asyncio.wait_for(up.server.drain(0), TEST_CONFIG.grace_s / 2)) is True
+        asked.put(None)
+        with pytest.raises(grpc.RpcError) as raised:
+            next(told)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_reflection_describes_what_is_in_a_pool_of_its_own(serving: Serving) -> None:

@@ -106,6 +106,14 @@ def test_garbage_in_mid_stream_is_a_failed_frame(serving: Serving) -> None:
     asyncio.run(scenario())
 
 
+def test_a_name_that_is_too_long_comes_back_cut(serving: Serving) -> None:
+    """A few bytes may unpack to megabytes: more than a client takes, 64 times over."""
+    with serving.digits() as stub:
+        (failed,) = stub.StreamPredict(iter([frame(frame_id="x" * 1_000_000)]))
+    assert failed.frame_id == "x" * 256 + "..."
+    assert reason_of(failed.failed) == "FRAME_ID_LENGTH"
+
+
 def test_half_closing_with_nothing_sent_ends_ok(serving: Serving) -> None:
     """No message, no answer, OK; also after options alone."""
     with serving.digits() as stub:

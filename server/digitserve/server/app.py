@@ -6,6 +6,7 @@ drain ─▶ NOT_SERVING, notices ─▶ lame duck ─▶ new calls refused ─�
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -105,13 +106,10 @@ class Server(Core):
         self.health.welcome(False)
         self.leaving.begin(self.config.grace_s)
         await asyncio.sleep(lame_duck_s)
-        async with asyncio.TaskGroup() as tasks:
-            # Refuses what is new; what is running has until the grace is over.
-            tasks.create_task(self._stop_calls(self.config.grace_s + _LAST_WORDS_S))
-            await self.leaving.idle()
-            await self._stop_calls(_LAST_WORDS_S)
+        ended = await self._all_ended(self.config.grace_s + _LAST_WORDS_S)
+        await self._stop_calls(_LAST_WORDS_S if ended else 0.0)
         await self.close()
-        return self.leaving.clean
+        return ended and self.leaving.clean
 
     async def stop(self) -> None:
         """Stops at once; what is open is cut."""
@@ -136,6 +134,19 @@ class Server(Core):
         self.http = web.listen(self.config.http, reuse_port=not self._alone)
         await web.start()
         _log.info("HTTP at http%s://%s", "" if self._web_tls is None else "s", self.http)
+
+    async def _all_ended(self, within_s: float) -> bool:
+        """Refuses what is new; says whether all that is under way ended in so many seconds."""
+        try:
+            async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
+                refusing = tasks.create_task(self._stop_calls(math.inf))
+                # A call may wait for its caller: to send the rest, or to take what was answered.
+                await self.leaving.idle()
+                await self._server.idle()
+                refusing.cancel()
+        except TimeoutError:
+            return False
+        return True
 
     async def _stop_calls(self, grace_s: float = 0.0) -> None:
         async with asyncio.TaskGroup() as tasks:

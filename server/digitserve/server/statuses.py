@@ -44,15 +44,25 @@ from digitserve.server.errors import (
     VersionLoading,
     VersionRefused,
 )
+from digitserve.server.texts import abridged
 
 DOMAIN = "digitserve"
 
 _log = logging.getLogger(__name__)
 
+# Bytes of an error's text.  Names are cut where errors are made; this is for what was overlooked.
+_MOST = 1024
+
+
+def _said(error: DomainError) -> str:
+    return abridged(str(error), _MOST)
+
 
 def _bad_request(error: BadField) -> Message:
     violation = details.BadRequest.FieldViolation(
-        field=error.field, description=error.description, reason=error.reason
+        field=abridged(error.field),
+        description=abridged(error.description, _MOST),
+        reason=error.reason,
     )
     request: Message = details.BadRequest(field_violations=[violation])
     return request
@@ -61,15 +71,15 @@ def _bad_request(error: BadField) -> Message:
 def _resource(error: UnknownModel) -> Message:
     info: Message = details.ResourceInfo(
         resource_type=f"digitserve.model.{error.kind}",
-        resource_name=error.name,
-        description=str(error),
+        resource_name=abridged(error.name),
+        description=_said(error),
     )
     return info
 
 
 def _precondition(error: DomainError) -> Message:
     violation = details.PreconditionFailure.Violation(
-        type=error.reason, subject="digitserve.model.version", description=str(error)
+        type=error.reason, subject="digitserve.model.version", description=_said(error)
     )
     failure: Message = details.PreconditionFailure(violations=[violation])
     return failure
@@ -88,7 +98,9 @@ def _retry(error: DomainError) -> Message:
 
 
 def _quota(error: RateExceeded | StreamsExceeded) -> Message:
-    violation = details.QuotaFailure.Violation(subject=error.caller, description=str(error))
+    violation = details.QuotaFailure.Violation(
+        subject=abridged(error.caller), description=_said(error)
+    )
     failure: Message = details.QuotaFailure(violations=[violation])
     return failure
 
@@ -133,7 +145,7 @@ def status_of(error: BaseException) -> status_pb2.Status:
     if not isinstance(error, DomainError):
         return _unforeseen(error)
     code, *makers = _TABLE[type(error)]
-    status = status_pb2.Status(code=code, message=str(error))
+    status = status_pb2.Status(code=code, message=_said(error))
     status.details.add().Pack(details.ErrorInfo(reason=error.reason, domain=DOMAIN))
     for make in makers:
         if make is not None:

@@ -193,6 +193,26 @@ def test_a_drain_answers_what_was_read() -> None:
     assert code is grpc.StatusCode.UNAVAILABLE
 
 
+def test_a_drain_ends_a_stream_whose_line_is_full() -> None:
+    """What was read is answered; what its caller sent beyond that is not waited for."""
+    engine = HeldEngine()
+    config = replace(TEST_CONFIG, max_in_flight_frames=2, max_wait_s=60.0)
+    with serving(config, versions_of(engine, inline=False)) as up, up.channel() as channel:
+        talk = Talk(Asking(channel))
+        talk.say(infer_request(image_of(1)), infer_request(image_of(2)))
+        (stream,) = _open(up)
+        while stream.messages < 2 or stream._reading:
+            up.tasks()
+        draining = asyncio.run_coroutine_threadsafe(up.server.drain(0), up.loop)
+        while stream.cut is None:
+            up.tasks()
+        engine.go.set()
+        assert [digit_of(next(talk.call)) for _ in range(2)] == [1, 2]
+        assert draining.result(timeout=TEST_CONFIG.grace_s / 2) is True
+        talk.end()
+    assert talk.call.code() is grpc.StatusCode.UNAVAILABLE
+
+
 def _open(up: Serving) -> list[Any]:
     while not up.server.streams:
         up.tasks()

@@ -60,7 +60,7 @@ def open_calls(up: Serving) -> int:
     """How many calls the server has open, over all connections."""
 
     async def count() -> int:
-        return sum(len(connection.inbox) for connection in up.server._server.connections)
+        return sum(len(connection.inbox._calls) for connection in up.server._server.connections)
 
     return up.run(count())
 

@@ -24,6 +24,7 @@ from support.http2 import (
 )
 from support.serving import Serving, serving, versions_of
 from support.talk import frame as image_frame
+from support.talk import reason_of
 
 OK, INVALID, EXHAUSTED, UNIMPLEMENTED = 0, 3, 8, 12
 SEVEN = asking(image_of(7))
@@ -124,14 +125,48 @@ def test_compressed_messages_are_read(peer: Peer, encoding: str) -> None:
     assert peer.wait(plain).digits == [7]
 
 
+_PACKED = gzip.compress(_SEVEN)
+# Empty, nothing of the kind, or broken off.
+_NOT_PACKED = (
+    b"",
+    b"no gzip",
+    _PACKED[:-1],
+    _PACKED[:20],
+    _PACKED[:9] + b"\xff" + _PACKED[10:30],
+)
+
+
+def test_what_cannot_be_unpacked_is_the_callers_fault(peer: Peer) -> None:
+    """Nor may there be a compression that was not named."""
+    for body in _NOT_PACKED:
+        assert packed(peer, "gzip", body).status == INVALID
+    assert packed(peer, "identity", _PACKED).status == INVALID
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_frame_that_cannot_be_unpacked_fails_alone(peer: Peer, encoding: str) -> None:
+    """It is no message, as any other garbage; what is before and behind it is answered."""
+    one = message(image_frame(image_of(7)).SerializeToString())
+    bad = [message(body, packed=1) for body in (_NOT_PACKED if encoding == "gzip" else [_PACKED])]
+    stream = peer.begin(head(STREAM_PREDICT, ("grpc-encoding", encoding)))
+    peer.data(stream, one + b"".join(bad) + one, last=True)
+    answer = peer.wait(stream)
+    said = [digits_pb2.StreamPredictResponse.FromString(each) for each in answer.messages]
+    outcomes = [each.WhichOneof("outcome") for each in said]
+    assert outcomes == ["predicted", *["failed"] * len(bad), "predicted"]
+    assert {reason_of(each.failed) for each in said[1:-1]} == {"NOT_A_MESSAGE"}
+    assert answer.status == OK
+
+
 @pytest.mark.parametrize("path", [PREDICT, STREAM_PREDICT])
-def test_what_cannot_be_unpacked_is_the_callers_fault(peer: Peer, path: str) -> None:
-    """It breaks off, is nothing of the kind, is empty, or unpacks to more than may come."""
-    good = gzip.compress(_SEVEN)
-    for body in (b"", b"no gzip", good[:-1], good[:20], good[:9] + b"\xff" + good[10:30]):
-        assert packed(peer, "gzip", body, path=path).status == INVALID
-    assert packed(peer, "snappy", good, path=path).status == UNIMPLEMENTED
-    assert packed(peer, "identity", good, path=path).status == INVALID
+def test_a_compression_that_nobody_knows_is_refused(peer: Peer, path: str) -> None:
+    """Of a stream too: none of it could be read."""
+    assert packed(peer, "snappy", _PACKED, path=path).status == UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("path", [PREDICT, STREAM_PREDICT])
+def test_what_unpacks_to_more_than_may_come_ends_the_call(peer: Peer, path: str) -> None:
+    """A stream too, as what is too long before it is unpacked, and as in gRPC itself."""
     bomb = gzip.compress(bytes(200 << 20), 9, mtime=0)
     stream = peer.begin(head(path, ("grpc-encoding", "gzip")))
     whole = message(bomb[: len(bomb)], packed=1)

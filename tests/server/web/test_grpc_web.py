@@ -166,6 +166,19 @@ def test_a_drain_answers_what_was_accepted() -> None:
             asked(up, PREDICT, body)
 
 
+def test_a_drain_does_not_wait_for_who_watches_health() -> None:
+    """A watch never ends by itself: it is ended, and the drain was clean."""
+    with serving(HTTP, versions_of(InkEngine())) as up:
+        connection = HTTPConnection(up.server.http, timeout=60)
+        kind = {"content-type": "application/grpc-web"}
+        connection.request("POST", "/grpc.health.v1.Health/Watch", framed(b""), kind)
+        response = connection.getresponse()
+        assert response.read(7) == framed(b"\x08\x01")
+        assert up.run(asyncio.wait_for(up.server.drain(0.0), HTTP.grace_s / 2)) is True
+        assert trailers(frames(response.read()))["grpc-status"] == "14"
+        connection.close()
+
+
 def test_health_is_asked_in_the_same_way(up: Serving) -> None:
     """Every service of the server is there."""
     _, said = asked(up, "/grpc.health.v1.Health/Check", framed(b""))

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from digitserve.server.errors import UnknownService
 from digitserve.server.services import Call, Method, Service, StreamCall, first_message
+from digitserve.server.texts import abridged
 
 NAME = "grpc.health.v1.Health"
 LIVENESS, READINESS = "liveness", "readiness"
@@ -66,7 +67,7 @@ class Health:
 
     async def _check(self, request: health_pb2.HealthCheckRequest, _: Call) -> Message:
         if request.service not in self._names:
-            raise UnknownService(request.service)
+            raise UnknownService(abridged(request.service))
         return self._told(request.service)
 
     async def _watch(self, call: StreamCall) -> None:

@@ -33,7 +33,8 @@ def reflection_service(services: Iterable[Service]) -> Service:
         async for response in servicer.ServerReflectionInfo(asked(), None):
             await call.write(response)
 
-    return Service(NAME, {"ServerReflectionInfo": Method(_REQUEST, stream=reflect)})
+    # Endless: its clients keep it open as long as they like, and every answer is there at once.
+    return Service(NAME, {"ServerReflectionInfo": Method(_REQUEST, stream=reflect, endless=True)})
 
 
 class _Pools:

@@ -26,6 +26,7 @@ from digitserve.server.services import END, Garbage, StreamCall
 from digitserve.server.services.known import KnownStream
 from digitserve.server.services.routing import Routing
 from digitserve.server.services.window import Frame, Window
+from digitserve.server.texts import abridged
 from digitserve.server.turns import Turn
 from digitserve.server.versions.version import Version
 from digitserve.v1 import digits_pb2
@@ -178,6 +179,7 @@ class Stream:
                 self._account.charge(len(images))
             frame.images = images
         except DomainError as error:
+            frame.frame_id = abridged(frame.frame_id, self._config.max_frame_id_bytes)
             frame.fail(error)
         return frame
 

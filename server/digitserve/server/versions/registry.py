@@ -21,6 +21,7 @@ from digitserve.server.errors import (
     VersionLoading,
     VersionRefused,
 )
+from digitserve.server.texts import abridged
 from digitserve.server.versions import gates
 from digitserve.server.versions.settings import STABLE, Settings, is_label
 from digitserve.server.versions.shadow import Shadow
@@ -72,9 +73,8 @@ class Registry:
         if number is None:
             if label is None or label == STABLE:
                 return self._stable
-            number = self._labels.get(label)
-            if number is None:
-                raise UnknownModel("label", label, sorted({STABLE, *self._labels}))
+            if (number := self._labels.get(label)) is None:
+                raise UnknownModel("label", abridged(label), sorted({STABLE, *self._labels}))
         return self._ready(number)
 
     def bearing(self, label: str) -> Version | None:
@@ -209,7 +209,7 @@ class Registry:
         """
         if label == STABLE or not is_label(label):
             expected = "expected lower-case letters, digits and dashes, and not `stable`"
-            raise BadField("label", "LABEL_INVALID", f"{expected}, got {label[:64]!r}")
+            raise BadField("label", "LABEL_INVALID", f"{expected}, got {abridged(label)!r}")
         if number is None:
             self._labels.pop(label, None)
         else:

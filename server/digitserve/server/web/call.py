@@ -8,10 +8,9 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from digitserve.server.errors import MessageTooLong
 from digitserve.server.services import END, GARBAGE, Method, Response
 from digitserve.server.transport.http2.heads import seconds_of
-from digitserve.server.transport.http2.messages import MessageReader, TooLong
+from digitserve.server.transport.http2.messages import MessageReader
 
 Write = Callable[[Response], Awaitable[None]]
 
@@ -89,14 +88,11 @@ class WebCall(Caller):
         Raises:
             MessageTooLong: if it is.
         """
-        try:
-            while not self._messages:
-                piece = await anext(self._body, None)
-                if piece is None:
-                    return END if self._reader.whole() else GARBAGE
-                self._reader.feed(piece)
-        except TooLong as error:
-            raise MessageTooLong(str(error)) from error
+        while not self._messages:
+            piece = await anext(self._body, None)
+            if piece is None:
+                return END if self._reader.whole() else GARBAGE
+            self._reader.feed(piece)
         try:
             return self._method.request.FromString(self._messages.popleft())
         except DecodeError:

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
-from digitserve.server.errors import BadField, DeadlinePassed, QueueFull, RateExceeded
+from digitserve.server.errors import BadField, DeadlinePassed, Draining, QueueFull, RateExceeded
 from digitserve.server.services import END, Method, Response, checked, serialized
 from digitserve.server.services.drain import Drain
 from digitserve.server.statuses import retry_after_ms, status_of
@@ -55,11 +55,16 @@ class GrpcWeb:
         except ValueError as error:
             await _refuse(send, 400, str(error))
             return
-        self._drain.enter()
+        awaited = not self._method.endless
+        if awaited:
+            self._drain.enter()
         try:
             await _first(self._answered(call, said), body.listen())
+        except asyncio.CancelledError:  # the server stops
+            await said.end(Draining())
         finally:
-            self._drain.leave()
+            if awaited:
+                self._drain.leave()
 
     async def _answered(self, call: WebCall, said: "_Said") -> None:
         try:

@@ -118,7 +118,7 @@ def _cut(binary: bytes, size: object, where: str) -> tuple[bytes, bytes]:
         raise BadField(
             f"{where}.parameters.binary_data_size",
             "BINARY_SIZE",
-            f"expected at most the {len(binary)} bytes that came, got {size!r}",
+            f"expected at most the {len(binary)} bytes that came, got {size!r:.80}",
         )
     return binary[:size], binary[size:]
 

@@ -90,6 +90,8 @@ class InferStream:
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         while self.cut is None:
             await self._room_for(1)
+            if self.cut is not None:  # meanwhile; nothing would wake a reader any more
+                break
             data = await self._next()
             if data is END:
                 break

@@ -14,6 +14,7 @@ from digitserve.server.errors import (
     UnknownForeignModel,
     UnknownModel,
 )
+from digitserve.server.texts import abridged
 
 _OF_MODEL = f"for model '{MODEL}'"
 _OF_INPUT = f"for input '{INPUT}' {_OF_MODEL}"
@@ -227,7 +228,7 @@ def _of_request(request: str) -> str:
 
 
 def _cut(sent: str) -> str:
-    return sent if len(sent) <= _LONGEST else f"{sent[:_LONGEST]}..."
+    return abridged(sent, _LONGEST)
 
 
 def _bad(field: str, reason: str, text: str) -> BadForeignField:

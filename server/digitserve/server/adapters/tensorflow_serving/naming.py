@@ -15,6 +15,7 @@ from digitserve.server.errors import (
 )
 from digitserve.server.services import Call
 from digitserve.server.services.routing import Routing
+from digitserve.server.texts import abridged
 from digitserve.server.versions.version import Version
 
 # The model: its versions are those of the server.
@@ -52,7 +53,7 @@ def answering(spec: Any, routing: Routing, call: Call) -> Version:
         )
     number, label = version_of(spec)
     if spec.name != MODEL:
-        raise _not_found(spec, "name", spec.name[:_SHOWN], [MODEL])
+        raise _not_found(spec, "name", abridged(spec.name, _SHOWN), [MODEL])
     try:
         return routing.answering(number, label, call)
     except UnknownModel as unknown:
@@ -61,7 +62,7 @@ def answering(spec: Any, routing: Routing, call: Call) -> Version:
         raise BadForeignField(
             "model_spec.version_label",
             unknown.reason,
-            f"Unrecognized servable version label: {label[:_SHOWN]}",
+            f"Unrecognized servable version label: {abridged(label, _SHOWN)}",
         ) from unknown
 
 
@@ -78,16 +79,16 @@ def not_known(spec: Any, known: Iterable[int]) -> UnknownForeignModel:
     """Whoever asks how a version is that there is not, or any of a model that there is not."""
     number, _ = version_of(spec)
     which = "any versions" if number is None else f"version {number}"
-    why = f"Could not find {which} of model {spec.name[:_SHOWN]}"
+    why = f"Could not find {which} of model {abridged(spec.name, _SHOWN)}"
     if spec.name != MODEL:
-        return UnknownForeignModel("name", spec.name[:_SHOWN], [MODEL], why)
+        return UnknownForeignModel("name", abridged(spec.name, _SHOWN), [MODEL], why)
     return UnknownForeignModel("version", which.removeprefix("version "), sorted(known), why)
 
 
 def check_signature(spec: Any) -> None:
     """Refuses a signature that is not the one there is."""
     if spec.signature_name not in {"", SIGNATURE}:
-        raise UnknownSignature(spec.signature_name[:_SHOWN])
+        raise UnknownSignature(abridged(spec.signature_name, _SHOWN))
 
 
 def check_inputs(sent: Collection[str], known: str) -> None:
@@ -119,7 +120,7 @@ def outputs_of(wanted: Iterable[str], known: Collection[str]) -> Collection[str]
     for name in wanted:
         if name not in known:
             why = (
-                f"output tensor alias not found in signature: {name[:_SHOWN]} "
+                f"output tensor alias not found in signature: {abridged(name, _SHOWN)} "
                 f"Outputs expected to be in the set {{{_set(known)}}}."
             )
             raise BadForeignField("output_filter", "OUTPUT_UNKNOWN", why)
@@ -131,11 +132,11 @@ def outputs_of(wanted: Iterable[str], known: Collection[str]) -> Collection[str]
 
 
 def _set(names: Iterable[str]) -> str:
-    return ",".join(sorted(names))[:_SHOWN]
+    return abridged(",".join(sorted(names)), _SHOWN)
 
 
 def _not_found(spec: Any, kind: str, name: str, known: Iterable[object]) -> UnknownForeignModel:
     number, _ = version_of(spec)
-    model = spec.name[:_SHOWN]
+    model = abridged(spec.name, _SHOWN)
     servable = f"Latest({model})" if number is None else f"Specific({model}, {number})"
     return UnknownForeignModel(kind, name, known, f"Servable not found for request: {servable}")

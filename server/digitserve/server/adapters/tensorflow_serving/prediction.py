@@ -16,6 +16,7 @@ from digitserve.server.observe.observer import Observer
 from digitserve.server.services import Call, Method, Service
 from digitserve.server.services.predicting import Predicting
 from digitserve.server.services.routing import Routing
+from digitserve.server.texts import abridged
 from digitserve.server.versions.registry import Registry
 
 _INPUT = "images"
@@ -67,7 +68,7 @@ def _check_fields(fields: Any) -> None:
         raise BadForeignField("metadata_field", "METADATA_FIELD_MISSING", why)
     for name in fields:
         if name != _SIGNATURE_DEF:
-            why = f"Metadata field {name} is not supported"
+            why = f"Metadata field {abridged(name)} is not supported"
             raise BadForeignField("metadata_field", "METADATA_FIELD_UNKNOWN", why)
 
 

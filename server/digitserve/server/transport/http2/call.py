@@ -27,13 +27,7 @@ from digitserve.server.transport.http2.heads import (
     http_block,
     status_block,
 )
-from digitserve.server.transport.http2.messages import (
-    PREFIX_BYTES,
-    MessageReader,
-    NotPacked,
-    Packed,
-    TooLong,
-)
+from digitserve.server.transport.http2.messages import PREFIX_BYTES, MessageReader, Packed
 
 if TYPE_CHECKING:
     from digitserve.server.transport.http2.inbox import Inbox
@@ -116,7 +110,10 @@ class Http2Call:
         message = self._messages.popleft()
         self._unread -= len(message) + PREFIX_BYTES
         self._allow()
-        return self.parsed(message)
+        try:
+            return self.parsed(message)
+        except BadField:  # one that is too long, though, ends the stream, as if it came unpacked
+            return GARBAGE
 
     async def write(self, response: Response) -> None:
         """Sends a message, and waits while the caller takes none."""
@@ -235,10 +232,6 @@ class Http2Call:
             return self.method.request.FromString(data)
         except DecodeError:
             return GARBAGE
-        except TooLong as error:
-            raise MessageTooLong(str(error)) from error
-        except NotPacked as error:
-            raise BadField("", "NOT_A_MESSAGE", str(error)) from error
 
     # --- for the outbox ----------------------------------------------------------------------
 
@@ -262,8 +255,8 @@ class Http2Call:
     def _feed(self, payload: bytes) -> None:
         try:
             self._reader.feed(payload)
-        except TooLong as error:
-            self.refuse(MessageTooLong(str(error)))
+        except MessageTooLong as error:
+            self.refuse(error)
 
     def _take(self, message: bytes) -> None:
         if self.method.unary is not None and self._messages:

@@ -127,6 +127,11 @@ class Connection(asyncio.Protocol):
 
     # --- for the server ------------------------------------------------------------------------
 
+    @property
+    def parting(self) -> bool:
+        """Whether it has no calls any more, and is about to close."""
+        return self._closing
+
     def refuse(self) -> None:
         """Takes no new calls; closes when the last one has ended."""
         inbox = self.inbox
@@ -252,6 +257,7 @@ class Connection(asyncio.Protocol):
     def _part(self) -> None:
         """Closes once the peer has: bytes that were not read would take back what was said last."""
         self._closing = True
+        self._server.parted()
         if self._transport.is_closing() or self.outbox.closed:
             return
         self.outbox.flush()

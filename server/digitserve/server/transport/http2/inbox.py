@@ -21,6 +21,7 @@ from digitserve.server.errors import (
     MethodUnknown,
 )
 from digitserve.server.services import Method
+from digitserve.server.texts import abridged
 from digitserve.server.transport.http2 import frames, heads
 from digitserve.server.transport.http2.call import WINDOW, Http2Call
 from digitserve.server.transport.http2.frames import ErrorCode, Violation
@@ -38,8 +39,6 @@ MAX_CALLS = 1024
 _CONNECTION_WINDOW = 4 * 1024 * 1024
 # Bytes of one header block, as they come.
 _MOST_BLOCK = 32 * 1024
-# Characters of what a caller named that its refusal repeats.
-_REPEATED = 256
 
 GREETING = frames.settings(
     {
@@ -101,10 +100,6 @@ class Inbox:
         self._young: list[Http2Call] = []  # of this slice, with a deadline and more to come
         self._block: tuple[int, int, bytes] | None = None  # stream, flags, what there is of it
         self._taken = 0  # bytes that the connection's window is to be opened by
-
-    def __len__(self) -> int:
-        """How many calls are open."""
-        return len(self._calls)
 
     @property
     def busy(self) -> bool:
@@ -315,9 +310,9 @@ class Inbox:
 def _refusal(head: Head, method: Method | None) -> DomainError | None:
     """Why a call does not reach its handler, if it does not."""
     if method is None:
-        return MethodUnknown(head.path[:_REPEATED])
+        return MethodUnknown(abridged(head.path))
     if head.too_long:
         return MetadataTooLong(heads.MAX_HEAD_BYTES)
     if head.encoding not in ENCODINGS:
-        return CompressionUnknown(head.encoding[:_REPEATED])
+        return CompressionUnknown(abridged(head.encoding))
     return None

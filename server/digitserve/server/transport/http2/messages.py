@@ -3,17 +3,10 @@
 import zlib
 from collections.abc import Callable
 
+from digitserve.server.errors import BadField, MessageTooLong
+
 # Flag and length.
 PREFIX_BYTES = 5
-
-
-class TooLong(Exception):
-    """A message is longer than this server takes."""
-
-
-class NotPacked(Exception):
-    """A message is said to be compressed, and is not, or in no way that is known."""
-
 
 # How each encoding is read; 32: zlib's or gzip's head, whichever there is.
 _WINDOW_BITS = {"gzip": zlib.MAX_WBITS | 32, "deflate": zlib.MAX_WBITS | 32}
@@ -45,7 +38,7 @@ class MessageReader:
         """Takes the next bytes.
 
         Raises:
-            TooLong: if a message is longer than it may be.
+            MessageTooLong: if a message is longer than it may be.
         """
         # Mostly: one frame, one message.
         if not self._rest and len(data) >= PREFIX_BYTES and not data[0]:
@@ -66,22 +59,22 @@ class MessageReader:
         """What a compressed message holds.
 
         Raises:
-            TooLong: if that is longer than it may be.
-            NotPacked: if it cannot be told.
+            MessageTooLong: if that is longer than it may be.
+            BadField: if it is not compressed as it is said to be.
         """
         bits = _WINDOW_BITS.get(self._encoding)
         if bits is None:
-            raise NotPacked(f"a compressed message, but grpc-encoding is {self._encoding!r}")
+            raise _not_packed(f"a compressed message, but grpc-encoding is {self._encoding!r}")
         inflater = zlib.decompressobj(bits)
         try:
             # One more than allowed tells that there is more, without making it.
             unpacked = inflater.decompress(message, self._most + 1)
         except zlib.error as error:
-            raise NotPacked(f"a message that is no {self._encoding}") from error
+            raise _not_packed(f"a message that is no {self._encoding}") from error
         if len(unpacked) > self._most:
-            raise TooLong(f"expected at most {self._most} bytes, got more when unpacked")
+            raise MessageTooLong(f"expected at most {self._most} bytes, got more when unpacked")
         if not inflater.eof:
-            raise NotPacked(f"a message whose {self._encoding} breaks off")
+            raise _not_packed(f"a message whose {self._encoding} breaks off")
         return unpacked
 
     def _split(self) -> None:
@@ -90,7 +83,7 @@ class MessageReader:
             while len(rest) - at >= PREFIX_BYTES:
                 size = int.from_bytes(rest[at + 1 : at + PREFIX_BYTES], "big")
                 if size > self._most:
-                    raise TooLong(f"expected at most {self._most} bytes, got {size}")
+                    raise MessageTooLong(f"expected at most {self._most} bytes, got {size}")
                 end = at + PREFIX_BYTES + size
                 if end > len(rest):
                     break
@@ -99,3 +92,7 @@ class MessageReader:
                 self._take(Packed(message) if packed else message)
         finally:
             del rest[:at]
+
+
+def _not_packed(why: str) -> BadField:
+    return BadField("", "NOT_A_MESSAGE", why)

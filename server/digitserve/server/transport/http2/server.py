@@ -122,6 +122,15 @@ class Http2Server:
             for connection in list(self.connections):
                 connection.abort()
 
+    async def idle(self) -> None:
+        """Waits until no connection has calls that come to an end; new ones are refused by then."""
+        while not all(connection.parting for connection in self.connections):
+            await self._change()
+
+    def parted(self) -> None:
+        """Notices that a connection has no more calls."""
+        self._changed.set()
+
     def lost(self, connection: Connection) -> None:
         """Forgets a connection."""
         self.connections.discard(connection)
@@ -145,5 +154,8 @@ class Http2Server:
 
     async def _none_left(self) -> None:
         while self.connections:
-            self._changed.clear()
-            await self._changed.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
