@@ -21,6 +21,8 @@ from digitserve.server.web.guarding import Guarded
 _BACKLOG = 1024
 # Requests and idle connections at once; who comes then is told 503.
 _MOST_CONNECTIONS = 1000
+# Seconds for peers to take what was written to them before the server stops.
+_LAST_BYTES_S = 1.0
 # What a page of another origin may send and see; credentials of the browser's own are not for us.
 _SENT = ("authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent")
 _SEEN = ("grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after")
@@ -89,9 +91,20 @@ class Front:
         self._uvicorn.should_exit = True
         await asyncio.wait({self._serving}, timeout=grace_s)
         self._uvicorn.force_exit = True
-        for task in self._uvicorn.server_state.tasks:
+        state = self._uvicorn.server_state
+        for task in state.tasks:
             task.cancel()
-        await self._serving
+        await asyncio.wait({self._serving}, timeout=_LAST_BYTES_S)
+        # Who does not read what was written to him would keep us: from Python 3.12 on a listener
+        # is closed when its connections are.
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.wait({self._serving}, timeout=_LAST_BYTES_S)
+        # So would one of which uvicorn does not know yet, in the midst of TLS's handshake.
+        self._serving.cancel()
+        await asyncio.wait({self._serving})
+        if not self._serving.cancelled():
+            self._serving.result()
 
 
 class _Uvicorn(uvicorn.Server):

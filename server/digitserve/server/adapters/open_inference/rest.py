@@ -75,9 +75,9 @@ class Rest:
 
     def _handled(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
-            self._drain.enter()
             try:
-                return await answer(request, _Called(self._methods, request))
+                with self._drain.running():
+                    return await answer(request, _Called(self._methods, request))
             except TimeoutError:
                 return _failed(DeadlinePassed())
             except TooLong as error:
@@ -86,8 +86,6 @@ class Rest:
                 return Response(status_code=499)  # nobody hears it
             except Exception as error:
                 return _failed(error)
-            finally:
-                self._drain.leave()
 
         return handle
 
