@@ -51,6 +51,20 @@ def test_pages_of_other_origins_are_let_in_by_name(up: Serving) -> None:
     assert "grpc-status" in response.headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize("header", ["digitserve-key", "inference-header-content-length"])
+def test_a_page_of_a_named_origin_may_send_what_calls_are_made_of(up: Serving, header: str) -> None:
+    """The caller's key, and where bytes begin after JSON; of the answer it sees the latter too."""
+    connection = HTTPConnection(up.server.http, timeout=60)
+    asking = {"method": "POST", "headers": f"content-type,{header}"}
+    headers = {f"access-control-request-{name}": value for name, value in asking.items()}
+    connection.request("OPTIONS", PREDICT, headers={"origin": ORIGIN} | headers)
+    assert connection.getresponse().status == 200
+    connection.close()
+    response, _ = asked(up, PREDICT, b"", origin=ORIGIN)
+    seen = response.headers["access-control-expose-headers"].split(", ")
+    assert "inference-header-content-length" in seen
+
+
 def test_nobody_says_that_he_is_another(caplog: pytest.LogCaptureFixture) -> None:
     """Callers are told apart by their addresses, whatever a header says; calls are logged."""
     caplog.set_level("INFO", "digitserve.server.calls")

@@ -24,8 +24,22 @@ _MOST_CONNECTIONS = 1000
 # Seconds for peers to take what was written to them before the server stops.
 _LAST_BYTES_S = 1.0
 # What a page of another origin may send and see; credentials of the browser's own are not for us.
-_SENT = ("authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent")
-_SEEN = ("grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after")
+_SENT = (
+    "authorization",
+    "content-type",
+    "digitserve-key",
+    "grpc-timeout",
+    "inference-header-content-length",
+    "x-grpc-web",
+    "x-user-agent",
+)
+_SEEN = (
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "inference-header-content-length",
+    "retry-after",
+)
 
 
 class Front:
