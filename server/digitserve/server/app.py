@@ -130,8 +130,7 @@ class Server(Core):
         return lambda: [(None, asyncio.run_coroutine_threadsafe(taken(), loop).result(_SCRAPE_S))]
 
     async def _start_web(self, web: "Front") -> None:
-        assert self.config.http is not None
-        self.http = web.listen(self.config.http, reuse_port=not self._alone)
+        self.http = web.listen(reuse_port=not self._alone)
         await web.start()
         _log.info("HTTP at http%s://%s", "" if self._web_tls is None else "s", self.http)
 
@@ -173,6 +172,7 @@ def _front(
         services,
         _routes(config, services, drain),
         drain,
+        address=config.http,
         origins=config.http_origins or (),
         max_message_bytes=config.max_message_bytes,
         tls=tls,

@@ -1,18 +1,21 @@
 """What is told of server and model, what changes versions, and who may."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from support.engines import BrokenEngine, image_of
+from support.engines import BrokenEngine, InkEngine, image_of
 from support.guarded import Tokens, bearer
 from support.models import CONFIG, place, watching
 from support.open_inference import Asking, infer_request
 from support.serving import TEST_CONFIG, serving, versions_of
+from support.web import HTTP
 
 
 def code_of(call: Any) -> str:
@@ -53,6 +56,26 @@ def test_a_server_without_a_model_lives_and_is_not_ready() -> None:
         assert not asking.ask("ServerReady").ready
         assert not asking.ask("ModelReady", name="digits").ready
         assert code_of(lambda: asking.infer(infer_request())) == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("version", ["2", "3", "canary"])
+def test_a_version_that_is_refused_or_being_loaded_is_not_ready(version: str) -> None:
+    """That is the answer, and no error, over REST too."""
+    with serving(HTTP, versions_of(InkEngine())) as up, up.channel() as channel:
+
+        async def change() -> None:
+            registry = up.server.registry
+            registry.refuse(2, "a test says so")
+            registry.loading(3)
+            registry.configure(replace(registry.settings, labels={"canary": 2}))
+
+        up.run(change())
+        assert not Asking(channel).ask("ModelReady", name="digits", version=version).ready
+        connection = HTTPConnection(up.server.http, timeout=60)
+        connection.request("GET", f"/v2/models/digits/versions/{version}/ready")
+        response = connection.getresponse()
+        assert (response.status, json.load(response)["ready"]) == (404, False)
+        connection.close()
 
 
 @pytest.mark.parametrize(

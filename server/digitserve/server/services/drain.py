@@ -29,7 +29,7 @@ class Drain:
 
     Attributes:
         streams: the open streams.
-        clean: whether no stream had to be cut since the drain began.
+        clean: whether nothing had to be cut since the drain began, so far as it is told.
     """
 
     def __init__(self) -> None:
@@ -72,6 +72,18 @@ class Drain:
         self._calls -= 1
         if not self._calls:
             self._idle.set()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Counts a call that nobody but a server that waits no longer cancels."""
+        self.enter()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.clean = False
+            raise
+        finally:
+            self.leave()
 
     async def idle(self) -> None:
         """Waits until no call is running."""

@@ -11,18 +11,35 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 
-from digitserve.server.addresses import listening
+from digitserve.server.addresses import host_and_port, is_local, listening
 from digitserve.server.guard.tls import Tls
 from digitserve.server.services import Service
 from digitserve.server.services.drain import Drain
 from digitserve.server.web.grpc_web import GrpcWeb
+from digitserve.server.web.guarding import Guarded
 
 _BACKLOG = 1024
 # Requests and idle connections at once; who comes then is told 503.
 _MOST_CONNECTIONS = 1000
+# Seconds for peers to take what was written to them before the server stops.
+_LAST_BYTES_S = 1.0
 # What a page of another origin may send and see; credentials of the browser's own are not for us.
-_SENT = ("authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent")
-_SEEN = ("grpc-message", "grpc-status", "grpc-status-details-bin", "retry-after")
+_SENT = (
+    "authorization",
+    "content-type",
+    "digitserve-key",
+    "grpc-timeout",
+    "inference-header-content-length",
+    "x-grpc-web",
+    "x-user-agent",
+)
+_SEEN = (
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
+    "inference-header-content-length",
+    "retry-after",
+)
 
 
 class Front:
@@ -34,6 +51,7 @@ class Front:
         routes: Sequence[BaseRoute],
         drain: Drain,
         *,
+        address: str,
         origins: Sequence[str],
         max_message_bytes: int,
         tls: Tls | None,
@@ -44,6 +62,7 @@ class Front:
             services: what is served as gRPC-Web.
             routes: what else is.
             drain: told which calls are running.
+            address: where, as `host:port`.
             origins: of whose pages may call; `*`: anybody's.
             max_message_bytes: bytes in one message.
             tls: what callers must speak; None: plain text.
@@ -57,25 +76,19 @@ class Front:
             for service in services
             for name, method in service.methods.items()
         ]
-        cors = Middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=list(_SENT),
-            expose_headers=list(_SEEN),
-        )
-        app = Starlette(routes=[*called, *routes], middleware=[cors] if origins else [])
+        self._address = address
+        app = Starlette(routes=[*called, *routes], middleware=_middleware(address, origins))
         self._uvicorn = _Uvicorn(_configured(app, tls))
         self._sockets: list[socket.socket] = []
         self._serving: asyncio.Task[None] | None = None
 
-    def listen(self, address: str, *, reuse_port: bool) -> str:
-        """Takes `host:port`; nobody is let in before `start`.
+    def listen(self, *, reuse_port: bool) -> str:
+        """Takes the address, which is returned; nobody is let in before `start`.
 
         Raises:
             AddressError: if it cannot be had.
         """
-        name, self._sockets = listening(address, _BACKLOG, 0, reuse_port=reuse_port)
+        name, self._sockets = listening(self._address, _BACKLOG, 0, reuse_port=reuse_port)
         return name
 
     async def start(self) -> None:
@@ -92,9 +105,20 @@ class Front:
         self._uvicorn.should_exit = True
         await asyncio.wait({self._serving}, timeout=grace_s)
         self._uvicorn.force_exit = True
-        for task in self._uvicorn.server_state.tasks:
+        state = self._uvicorn.server_state
+        for task in state.tasks:
             task.cancel()
-        await self._serving
+        await asyncio.wait({self._serving}, timeout=_LAST_BYTES_S)
+        # Who does not read what was written to him would keep us: from Python 3.12 on a listener
+        # is closed when its connections are.
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await asyncio.wait({self._serving}, timeout=_LAST_BYTES_S)
+        # So would one of which uvicorn does not know yet, in the midst of TLS's handshake.
+        self._serving.cancel()
+        await asyncio.wait({self._serving})
+        if not self._serving.cancelled():
+            self._serving.result()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -117,6 +141,20 @@ class _Uvicorn(uvicorn.Server):
         """Listens."""
         await super().startup(sockets)
         self.up.set()
+
+
+def _middleware(address: str, origins: Sequence[str]) -> list[Middleware]:
+    host, _ = host_and_port(address)
+    listened = host.strip("[]") if is_local(address) else None
+    guard = Middleware(Guarded, origins=origins, listened=listened)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=list(_SENT),
+        expose_headers=list(_SEEN),
+    )
+    return [guard, cors] if origins else [guard]
 
 
 def _configured(app: Starlette, tls: Tls | None) -> uvicorn.Config:

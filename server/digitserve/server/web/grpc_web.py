@@ -9,6 +9,7 @@ import asyncio
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
@@ -55,16 +56,12 @@ class GrpcWeb:
         except ValueError as error:
             await _refuse(send, 400, str(error))
             return
-        awaited = not self._method.endless
-        if awaited:
-            self._drain.enter()
+        # What never ends, as health's Watch, holds up no drain, and is cut by none.
         try:
-            await _first(self._answered(call, said), body.listen())
+            with nullcontext() if self._method.endless else self._drain.running():
+                await _first(self._answered(call, said), body.listen())
         except asyncio.CancelledError:  # the server stops
             await said.end(Draining())
-        finally:
-            if awaited:
-                self._drain.leave()
 
     async def _answered(self, call: WebCall, said: "_Said") -> None:
         try:

@@ -6,7 +6,7 @@ the tensors that say `binary_data_size`, one after the other.
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def response_of(data: bytes, overall: bool, named: dict[str, bool]) -> tuple[byt
 
 
 def _cut(binary: bytes, size: object, where: str) -> tuple[bytes, bytes]:
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(binary):
+    if not _is_whole(size) or not 0 <= size <= len(binary):
         raise BadField(
             f"{where}.parameters.binary_data_size",
             "BINARY_SIZE",
@@ -161,9 +161,14 @@ def _content(data: object, tensor: Any, where: str) -> bytes:
 
 def _shape(told: object, field: str) -> Sequence[int]:
     shape = _list(told, field)
-    if not all(isinstance(each, int) and abs(each) < 2**63 for each in shape):
+    if not all(_is_whole(each) and abs(each) < 2**63 for each in shape):
         raise BadField(field, "SHAPE_UNEXPECTED", f"expected whole numbers, got {told!r:.80}")
     return shape
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    """JSON's `true` is no number, which Python takes it for."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _object(told: object, field: str) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from digitserve.server.adapters.open_inference.statistics import Statistics
 from digitserve.server.adapters.open_inference.versions import numbered
 from digitserve.server.codec import SIDE
 from digitserve.server.config import Config
-from digitserve.server.errors import UnknownModel
+from digitserve.server.errors import (
+    NoModelReady,
+    UnknownModel,
+    VersionLoading,
+    VersionRefused,
+)
 from digitserve.server.services import Call
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.version import Version
@@ -53,11 +58,11 @@ class Metadata:
         return _made("ServerReadyResponse", ready=self._ready())
 
     async def model_ready(self, request: Any, _: Call) -> Message:
-        """Whether a version answers; no error if it is unknown, as at Triton's."""
+        """Whether a version answers; no error if it does not, whyever, as at Triton's."""
         number, label = numbered(request.version)
         try:
             ready = request.name == MODEL and bool(self._named(number, label)) and self._ready()
-        except UnknownModel:
+        except (NoModelReady, UnknownModel, VersionLoading, VersionRefused):
             ready = False
         return _made("ModelReadyResponse", ready=ready)
 
@@ -140,7 +145,7 @@ class Metadata:
         """Those that are ready: all, or the one that is named.
 
         Raises:
-            UnknownModel: if that one is not there.
+            NoModelReady, UnknownModel, VersionLoading, VersionRefused: if that one is not.
         """
         if number is None and label is None:
             return [

@@ -27,6 +27,8 @@ from digitserve.server.web.grpc_web import peer_of
 # not count.
 _MOST_JSON = 1024 * 1024
 _HEADER = "inference-header-content-length"
+# Digits of a length; no body's has more, and Python reads no number of thousands.
+_DIGITS = 19
 _STATUSES = {
     code_pb2.INVALID_ARGUMENT: 400,
     code_pb2.FAILED_PRECONDITION: 400,
@@ -75,9 +77,9 @@ class Rest:
 
     def _handled(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
-            self._drain.enter()
             try:
-                return await answer(request, _Called(self._methods, request))
+                with self._drain.running():
+                    return await answer(request, _Called(self._methods, request))
             except TimeoutError:
                 return _failed(DeadlinePassed())
             except TooLong as error:
@@ -86,8 +88,6 @@ class Rest:
                 return Response(status_code=499)  # nobody hears it
             except Exception as error:
                 return _failed(error)
-            finally:
-                self._drain.leave()
 
         return handle
 
@@ -182,7 +182,8 @@ def _named(request: Request) -> dict[str, str]:
 def _json_length(said: str | None, size: int) -> int:
     if said is None:
         return size
-    if not (said.isascii() and said.isdigit() and int(said) <= size):
+    digits = said.isascii() and said.isdigit() and len(said) <= _DIGITS
+    if not (digits and int(said) <= size):
         raise BadField(
             "Inference-Header-Content-Length",
             "HEADER_LENGTH",
