@@ -109,13 +109,16 @@ class Stream(Closing, Iterator[Outcome]):
         """What the call of this turn sends; ends, which half-closes, when it is to send no more."""
         while True:
             with self._changed:
-                request = self._ledger.next_request()
-                while request is None:
-                    over = self._exhausted or self._ledger.draining or self._closed
-                    if over or turn is not self._turn:
+                # Each time: the thread of a call that is over may come round late, and would take
+                # a frame and its number from the next call, which sends neither.
+                while turn is self._turn and not self._closed:
+                    if (request := self._ledger.next_request()) is not None:
+                        break
+                    if self._ledger.draining or (self._exhausted and not self._ledger.unsent):
                         return
                     self._changed.wait()
-                    request = self._ledger.next_request() if turn is self._turn else None
+                else:
+                    return
             yield request
 
     def _resume(self, cause: CallError | None) -> None:
