@@ -165,6 +165,9 @@ class _FirstCallBreaks:
     def leave(self, server: object) -> None:
         pass
 
+    def when_closed(self, end: object) -> None:
+        pass
+
     def _answered(self, requests: Iterator[Any]) -> Iterator[Any]:
         self.taken_late.extend(self._calls[0])
         for sequence, request in enumerate(requests):

@@ -135,7 +135,8 @@ class AsyncDigitClient(AsyncClosing):
         return Health(response.status)
 
     async def close(self) -> None:
-        """Lets go of the connection; what is running is cancelled."""
+        """Lets go of the connection; what is running is cancelled (a `CallError` says so)."""
+        self._servers.close()
         for server in self._servers.all:
             await server.channel.close()
 

@@ -16,6 +16,7 @@ import grpc
 
 from digitserve.client._channel import Servers
 from digitserve.client._closing import AsyncClosing, Closing
+from digitserve.client._kept import Kept
 from digitserve.client._ledger import Ledger
 from digitserve.client._patience import Patience
 from digitserve.client._pixels import Image
@@ -46,7 +47,9 @@ class Stream(Closing, Iterator[Outcome]):
         self._changed = threading.Condition()
         self._exhausted = self._closed = False
         self._source_error: BaseException | None = None
+        self._why: BaseException | None = None  # what whoever reads is to hear of the end
         self._call: Any = None
+        servers.when_closed(self._end)
         self._connect()
         threading.Thread(target=self._pump, args=(iter(frames),), daemon=True).start()
 
@@ -67,14 +70,22 @@ class Stream(Closing, Iterator[Outcome]):
                 if outcome is not None:
                     self._patience.rested()
                     return outcome
-        raise StopIteration
+        why, self._why = self._why, None
+        raise why or StopIteration
 
     def close(self) -> None:
-        """Leaves the stream; frames without an outcome get none."""
+        """Leaves the stream, from any thread; frames without an outcome get none."""
+        self._end(None)
+
+    def _end(self, why: BaseException | None) -> None:
+        """Nothing goes on: whoever reads hears why, or the plain end."""
         with self._changed:
-            self._closed = True
+            if self._closed:
+                return
+            self._closed, self._why = True, why
             self._changed.notify_all()
-        self._call.cancel()
+        if self._call is not None:
+            self._call.cancel()
 
     def _connect(self) -> None:
         """Opens a call that carries the stream on."""
@@ -84,6 +95,8 @@ class Stream(Closing, Iterator[Outcome]):
             requests = self._requests(self._turn)
         self._server = self._servers.now
         self._call = self._server.digits.StreamPredict(requests, timeout=self._timeout)
+        if self._closed:  # just now: `_end` may have seen the call before
+            self._call.cancel()
 
     def _pump(self, source: Iterator[Frame | Image]) -> None:
         """Reads the source as far ahead as the window allows."""
@@ -122,27 +135,27 @@ class Stream(Closing, Iterator[Outcome]):
             yield request
 
     def _resume(self, cause: CallError | None) -> None:
-        """The call has ended: decides whether another goes on.
-
-        Raises:
-            StopIteration: if every frame has its outcome (or what the source raised after them).
-        """
-        if self._ledger.superseded:
+        """The call has ended: another goes on, or the stream ends."""
+        if self._closed or self._ledger.superseded:
             return  # the call can wait; their reader goes on with these
         if self._ledger.heard:
             cause = unless_expired(cause)
         if cause is None and self._exhausted and self._ledger.settled:
-            self.close()
-            raise self._source_error or StopIteration
+            self._end(self._source_error)
+            return
         pause = self._patience.pause(cause)
         if pause is None:
-            self.close()
-            raise self._ledger.ended(cause)
+            self._end(self._ledger.ended(cause))
+            return
         with self._changed:
             self._changed.wait_for(lambda: self._closed, pause)
-        if not self._closed:
-            self._servers.leave(self._server)
+        if self._closed:
+            return
+        self._servers.leave(self._server)
+        try:
             self._connect()
+        except Exception as error:  # no token; or gRPC's, if the client was closed just now
+            self._end(error)
 
 
 class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
@@ -166,13 +179,32 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         self._timeout = timeout
         self._patience = Patience(resume, servers.count)
         self._changed = asyncio.Event()
+        self._rested = asyncio.Event()  # a pause between two calls is over
+        self._coming: Kept[Outcome | None] | None = None  # outlives who waits for it
         self._fetch: asyncio.Future[Frame | Image] | None = None  # outlives the call that began it
         self._exhausted = self._closed = False
         self._source_error: BaseException | None = None
+        self._why: BaseException | None = None  # what whoever reads is to hear of the end
         self._call: Any = None
+        servers.when_closed(self._end)
         self._connect()
 
     async def __anext__(self) -> Outcome:
+        if self._coming is None:
+            self._coming = Kept(self._next())
+        try:
+            outcome = await self._coming
+        except Exception:
+            self._coming = None
+            raise
+        self._coming = None
+        if outcome is not None:
+            return outcome
+        why, self._why = self._why, None
+        raise why or StopAsyncIteration
+
+    async def _next(self) -> Outcome | None:
+        """The next outcome; None at the end."""
         while not self._closed:
             if self._ledger.superseded:
                 return self._ledger.superseded.popleft()
@@ -180,6 +212,9 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
                 response = await self._call.read()
             except grpc.aio.AioRpcError as error:
                 await self._resume(CallError.from_rpc_error(error))
+                continue
+            except asyncio.CancelledError:  # not whoever waits, which `Kept` sees to: the call
+                await self._resume(CallError(grpc.StatusCode.CANCELLED, "the call was cancelled"))
                 continue
             if response is grpc.aio.EOF:
                 await self._resume(None)
@@ -189,13 +224,21 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
             if outcome is not None:
                 self._patience.rested()
                 return outcome
-        raise StopAsyncIteration
+        return None
 
     async def close(self) -> None:
-        """Leaves the stream; frames without an outcome get none."""
-        self._closed = True
+        """Leaves the stream, from any task; frames without an outcome get none."""
+        self._end(None)
+
+    def _end(self, why: BaseException | None) -> None:
+        """Nothing goes on: whoever reads hears why, or the plain end."""
+        if self._closed:
+            return
+        self._closed, self._why = True, why
         self._changed.set()
-        self._call.cancel()
+        self._rested.set()
+        if self._call is not None:
+            self._call.cancel()
         if self._fetch is not None:
             self._fetch.cancel()
 
@@ -242,25 +285,29 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         self._changed.set()
 
     async def _resume(self, cause: CallError | None) -> None:
-        """The call has ended: decides whether another goes on.
-
-        Raises:
-            StopAsyncIteration: if every frame has its outcome (or what the source raised after).
-        """
-        if self._ledger.superseded:
+        """The call has ended: another goes on, or the stream ends."""
+        if self._closed or self._ledger.superseded:
             return  # the call can wait; their reader goes on with these
         if self._ledger.heard:
             cause = unless_expired(cause)
         if cause is None and self._exhausted and self._ledger.settled:
-            await self.close()
-            raise self._source_error or StopAsyncIteration
+            self._end(self._source_error)
+            return
         pause = self._patience.pause(cause)
         if pause is None:
-            await self.close()
-            raise self._ledger.ended(cause)
-        await asyncio.sleep(pause)
+            self._end(self._ledger.ended(cause))
+            return
+        self._rested.clear()
+        timer = asyncio.get_running_loop().call_later(pause, self._rested.set)
+        await self._rested.wait()
+        timer.cancel()
+        if self._closed:
+            return
         self._servers.leave(self._server)
-        self._connect()
+        try:
+            self._connect()
+        except Exception as error:  # no token
+            self._end(error)
 
 
 async def _each(frames: Iterable[Frame | Image]) -> AsyncIterator[Frame | Image]:

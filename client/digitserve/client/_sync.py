@@ -205,7 +205,8 @@ class DigitClient(Closing):
         return Health(response.status)
 
     def close(self) -> None:
-        """Lets go of the connection; what is running is cancelled."""
+        """Lets go of the connection; what is running is cancelled (a `CallError` says so)."""
+        self._servers.close()
         for server in self._servers.all:
             server.channel.close()
 
