@@ -149,6 +149,20 @@ def test_a_client_that_is_closed_is_not_asked(serving: Serving) -> None:
             ask(image_of(1))
 
 
+def test_a_stream_without_room_for_a_frame_is_refused(serving: Serving) -> None:
+    """It would wait for ever; by both clients, when it is asked for."""
+
+    async def scenario() -> None:
+        async with AsyncDigitClient(serving.address) as client:
+            client.stream([image_of(1)], max_in_flight=0)
+
+    for most in (0, -1):
+        with DigitClient(serving.address) as client, pytest.raises(ValueError, match="max_in_fl"):
+            client.stream([image_of(1)], max_in_flight=most)
+    with pytest.raises(ValueError, match="max_in_flight: expected 1 or more, got 0"):
+        asyncio.run(scenario())
+
+
 # --- polled ----------------------------------------------------------------------------------
 
 

@@ -145,7 +145,7 @@ class DigitClient(Closing):
             label: the label of the version that is to answer; with neither, `stable`.
             brief: leave out probabilities and rejection.
             delivery: in which order outcomes come, and what happens to frames that wait.
-            max_in_flight: the most frames sent and unanswered.
+            max_in_flight: the most frames sent and unanswered, 1 or more.
             max_age: seconds; a frame older than this when its turn comes is skipped.
             timeout: seconds for each call that carries the stream; None: no bound.
             resume: seconds for which to try again, without progress, when the server drains or the
@@ -153,6 +153,9 @@ class DigitClient(Closing):
 
         Returns:
             An iterator over outcomes; close it, or use it in a `with`, to leave early.
+
+        Raises:
+            ValueError: if `max_in_flight` is below 1.
         """
         options = _messages.stream_options(
             version=version,
