@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any, Self
 
 import grpc
 import pytest
 
-from digitserve.client import AsyncDigitClient, DigitClient, Frame, Predicted, StreamEnded
+from digitserve.client import AsyncDigitClient, DigitClient, Frame, Outcome, Predicted, StreamEnded
 from digitserve.client._ledger import Ledger
 from digitserve.client._messages import stream_options
 from digitserve.client._stream import Stream
@@ -121,6 +121,56 @@ def test_a_stream_that_nobody_carries_on_says_what_is_unanswered() -> None:
             list(outcomes)
     assert set(raised.value.unanswered) <= {1}
     assert raised.value.cause is not None
+
+
+class _Connects:
+    """Counts how often a stream connects: each time it asks for its token."""
+
+    def __init__(self) -> None:
+        self._connected = Semaphore(0)
+
+    def token(self) -> str:
+        self._connected.release()
+        return "any"
+
+    def source(self) -> Iterator[bytes]:
+        """A camera that sees nothing before the stream has connected for the fifth time."""
+        for _ in range(5):
+            assert self._connected.acquire(timeout=60)
+        yield image_of(7)
+
+
+# No more than two pauses: the third that is charged is one too many.
+_IMPATIENT = 0.15
+
+
+def test_a_quiet_stream_outlives_every_rotation() -> None:
+    """The server ends it politely when it is too old: nobody lost anything."""
+    connects = _Connects()
+    config = replace(TEST_CONFIG, stream_max_age_s=0.1)
+    with (
+        serving(config, versions_of(InkEngine())) as up,
+        DigitClient(up.address, token=connects.token) as client,
+    ):
+        (outcome,) = client.stream(connects.source(), resume=_IMPATIENT)
+    assert isinstance(outcome, Predicted)
+
+
+def test_a_quiet_async_stream_outlives_every_rotation() -> None:
+    """The same for the other client."""
+    connects = _Connects()
+    config = replace(TEST_CONFIG, stream_max_age_s=0.1)
+
+    async def source() -> AsyncIterator[bytes]:
+        yield await asyncio.to_thread(next, connects.source())
+
+    async def scenario(address: str) -> list[Outcome]:
+        async with AsyncDigitClient(address, token=connects.token) as client:
+            return [each async for each in client.stream(source(), resume=_IMPATIENT)]
+
+    with serving(config, versions_of(InkEngine())) as up:
+        (outcome,) = asyncio.run(scenario(up.address))
+    assert isinstance(outcome, Predicted)
 
 
 class _Gone(grpc.RpcError):

@@ -140,9 +140,11 @@ class Stream(Closing, Iterator[Outcome]):
             return  # the call can wait; their reader goes on with these
         if self._ledger.heard:
             cause = unless_expired(cause)
-        if cause is None and self._exhausted and self._ledger.settled:
-            self._end(self._source_error)
-            return
+        if cause is None and self._ledger.settled:
+            if self._exhausted:
+                self._end(self._source_error)
+                return
+            self._patience.rested()  # a quiet stream was too old: nobody is the worse for it
         pause = self._patience.pause(cause)
         if pause is None:
             self._end(self._ledger.ended(cause))
@@ -290,9 +292,11 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
             return  # the call can wait; their reader goes on with these
         if self._ledger.heard:
             cause = unless_expired(cause)
-        if cause is None and self._exhausted and self._ledger.settled:
-            self._end(self._source_error)
-            return
+        if cause is None and self._ledger.settled:
+            if self._exhausted:
+                self._end(self._source_error)
+                return
+            self._patience.rested()  # a quiet stream was too old: nobody is the worse for it
         pause = self._patience.pause(cause)
         if pause is None:
             self._end(self._ledger.ended(cause))
