@@ -8,10 +8,11 @@ with DigitClient("127.0.0.1:50051") as client:
 """
 
 from digitserve.client._access import Tls
-from digitserve.client._aio import AsyncDigitClient, AsyncStream
+from digitserve.client._aio import AsyncDigitClient
 from digitserve.client._models import AsyncModels, Models
 from digitserve.client._pipeline import AsyncPipeline, Pipeline
-from digitserve.client._sync import DigitClient, Stream
+from digitserve.client._stream import AsyncStream, Stream
+from digitserve.client._sync import DigitClient
 from digitserve.client.errors import (
     Aborted,
     CallError,

@@ -1,13 +1,16 @@
 """The channels of a client: what gRPC has to be told, and which of several servers is asked."""
 
 import json
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from digitserve.client._access import Access, Metadata, is_local
+from digitserve.client.errors import CallError
 from digitserve.v1.digits_pb2_grpc import DigitServiceStub
 from digitserve.v1.models_pb2_grpc import ModelServiceStub
 
@@ -101,16 +104,39 @@ class Servers:
         self.all = [_connect(address, access, framework, options) for address in addresses]
         self.count = len(self.all) * (_MANY if round_robin else 1)
         self._at = 0
+        self._closed = False
+        self._ends: set[weakref.WeakMethod[Callable[[CallError], None]]] = set()
 
     @property
     def now(self) -> Server:
-        """The one to ask."""
+        """The one to ask.
+
+        Raises:
+            CallError: CANCELLED, if the client is closed.
+        """
+        if self._closed:
+            raise _client_closed()
         return self.all[self._at]
 
     def leave(self, server: Server) -> None:
         """Goes on to the next, unless somebody else has already."""
-        if server is self.now:
+        if server is self.all[self._at]:
             self._at = (self._at + 1) % len(self.all)
+
+    def when_closed(self, end: Callable[[CallError], None]) -> None:
+        """Has this method of a stream told of it, if there still is that stream."""
+        self._ends.add(weakref.WeakMethod(end, self._ends.discard))
+
+    def close(self) -> None:
+        """Lets nobody ask any more, and ends the streams; the channels are left to the client."""
+        self._closed = True  # first: a stream that is not told finds out when it connects
+        for each in list(self._ends):
+            if (end := each()) is not None:
+                end(_client_closed())
+
+
+def _client_closed() -> CallError:
+    return CallError(grpc.StatusCode.CANCELLED, "the client is closed")
 
 
 def names_of(addresses: str | Sequence[str]) -> list[str]:

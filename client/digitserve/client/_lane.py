@@ -142,7 +142,9 @@ class Lane:
         """It was not `close`: whoever waits must not wait for ever."""
         self._life = None
         unforeseen = None if life.cancelled() else life.exception()
-        if unforeseen is None or isinstance(unforeseen, grpc.aio.UsageError):
+        if isinstance(unforeseen, CallError):
+            error = unforeseen
+        elif unforeseen is None or isinstance(unforeseen, grpc.aio.UsageError):
             error = CallError(grpc.StatusCode.CANCELLED, "the client is closed")
         else:
             error = CallError(grpc.StatusCode.UNKNOWN, f"unforeseen: {unforeseen!r}")

@@ -51,13 +51,19 @@ def stream_options(
     label: str | None,
     brief: bool,
     delivery: Delivery = Delivery.ORDERED,
-    max_in_flight: int = 0,
+    max_in_flight: int | None = None,
     max_age: float | None = None,
 ) -> digits_pb2.StreamOptions:
     """Makes the options of a stream; the encoding is that of its first frame.
 
-    `max_in_flight` 0: as the server says.
+    `max_in_flight` None: as the server says.
+
+    Raises:
+        ValueError: if it is below 1: nothing would ever be sent; or if both a version and a label
+            are named.
     """
+    if max_in_flight is not None and max_in_flight < 1:
+        raise ValueError(f"max_in_flight: expected 1 or more, got {max_in_flight}")
     options = digits_pb2.StreamOptions(
         detail=_detail(brief),
         delivery=digits_pb2.Delivery.Name(delivery.value),

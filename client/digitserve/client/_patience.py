@@ -25,7 +25,7 @@ class Patience:
         self._left, self._pause = seconds, _FIRST_PAUSE
 
     def rested(self) -> None:
-        """There was an answer: begins anew."""
+        """There was an answer, or nothing to answer: begins anew."""
         self._answered = True
         self._left, self._pause = self._seconds, _FIRST_PAUSE
 

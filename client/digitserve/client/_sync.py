@@ -1,9 +1,7 @@
 """The client for threads."""
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -15,12 +13,10 @@ from digitserve.client._asking import Asking
 from digitserve.client._closing import Closing
 from digitserve.client._ledger import Ledger
 from digitserve.client._models import Models
-from digitserve.client._patience import Patience
 from digitserve.client._pipeline import Pipeline
 from digitserve.client._pixels import Image, Pixels, many_images, one_image
-from digitserve.client.errors import CallError, unless_expired
-from digitserve.client.types import Delivery, Frame, Health, Outcome, Prediction
-from digitserve.v1 import digits_pb2
+from digitserve.client._stream import Stream
+from digitserve.client.types import Delivery, Frame, Health, Prediction
 
 
 class DigitClient(Closing):
@@ -139,7 +135,7 @@ class DigitClient(Closing):
         max_age: float | None = None,
         timeout: float | None = None,
         resume: float = 30.0,
-    ) -> "Stream":
+    ) -> Stream:
         """Classifies frames for as long as `frames` gives them; one outcome for each.
 
         Args:
@@ -149,7 +145,7 @@ class DigitClient(Closing):
             label: the label of the version that is to answer; with neither, `stable`.
             brief: leave out probabilities and rejection.
             delivery: in which order outcomes come, and what happens to frames that wait.
-            max_in_flight: the most frames sent and unanswered.
+            max_in_flight: the most frames sent and unanswered, 1 or more.
             max_age: seconds; a frame older than this when its turn comes is skipped.
             timeout: seconds for each call that carries the stream; None: no bound.
             resume: seconds for which to try again, without progress, when the server drains or the
@@ -157,6 +153,9 @@ class DigitClient(Closing):
 
         Returns:
             An iterator over outcomes; close it, or use it in a `with`, to leave early.
+
+        Raises:
+            ValueError: if `max_in_flight` is below 1.
         """
         options = _messages.stream_options(
             version=version,
@@ -209,7 +208,8 @@ class DigitClient(Closing):
         return Health(response.status)
 
     def close(self) -> None:
-        """Lets go of the connection; what is running is cancelled."""
+        """Lets go of the connection; what is running is cancelled (a `CallError` says so)."""
+        self._servers.close()
         for server in self._servers.all:
             server.channel.close()
 
@@ -224,121 +224,3 @@ class DigitClient(Closing):
         request = _messages.predict_request(pixels, version, label, brief)
         response = self._ask.anyone(lambda server: server.digits.Predict, request, timeout)
         return _messages.predictions(response)
-
-
-class Stream(Closing, Iterator[Outcome]):
-    """The outcomes of a stream, in order.
-
-    A thread reads the source into the ledger, gRPC's own thread sends from there, and whoever
-    iterates reads.  They meet at one condition.
-    """
-
-    def __init__(
-        self,
-        servers: _channel.Servers,
-        frames: Iterable[Frame | Image],
-        ledger: Ledger,
-        timeout: float | None,
-        resume: float,
-    ) -> None:
-        self._servers = servers
-        self._ledger = ledger
-        self._timeout = timeout
-        self._patience = Patience(resume, servers.count)
-        self._changed = threading.Condition()
-        self._exhausted = self._closed = False
-        self._source_error: BaseException | None = None
-        self._call: Any = None
-        self._connect()
-        threading.Thread(target=self._pump, args=(iter(frames),), daemon=True).start()
-
-    def __next__(self) -> Outcome:
-        while not self._closed:
-            if self._ledger.superseded:
-                return self._ledger.superseded.popleft()
-            try:
-                response = next(self._call)
-            except StopIteration:
-                self._resume(None)
-            except grpc.RpcError as error:
-                self._resume(CallError.from_rpc_error(error))
-            else:
-                with self._changed:
-                    outcome = self._ledger.settle(response)
-                    self._changed.notify_all()
-                if outcome is not None:
-                    self._patience.rested()
-                    return outcome
-        raise StopIteration
-
-    def close(self) -> None:
-        """Leaves the stream; frames without an outcome get none."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._call.cancel()
-
-    def _connect(self) -> None:
-        """Opens a call that carries the stream on."""
-        with self._changed:
-            self._ledger.begin()
-            self._turn = object()  # tells the present call's thread from one that is left behind
-            requests = self._requests(self._turn)
-        self._server = self._servers.now
-        self._call = self._server.digits.StreamPredict(requests, timeout=self._timeout)
-
-    def _pump(self, source: Iterator[Frame | Image]) -> None:
-        """Reads the source as far ahead as the window allows."""
-        try:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed or self._ledger.has_room)
-                    if self._closed:
-                        return
-                frame = next(source)
-                with self._changed:
-                    self._ledger.add(frame)
-                    self._changed.notify_all()
-        except StopIteration:
-            pass
-        except BaseException as error:
-            self._source_error = error
-        with self._changed:
-            self._exhausted = True
-            self._changed.notify_all()
-
-    def _requests(self, turn: object) -> Iterator[digits_pb2.StreamPredictRequest]:
-        """What the call of this turn sends; ends, which half-closes, when it is to send no more."""
-        while True:
-            with self._changed:
-                request = self._ledger.next_request()
-                while request is None:
-                    over = self._exhausted or self._ledger.draining or self._closed
-                    if over or turn is not self._turn:
-                        return
-                    self._changed.wait()
-                    request = self._ledger.next_request() if turn is self._turn else None
-            yield request
-
-    def _resume(self, cause: CallError | None) -> None:
-        """The call has ended: decides whether another goes on.
-
-        Raises:
-            StopIteration: if every frame has its outcome (or what the source raised after them).
-        """
-        if self._ledger.superseded:
-            return  # the call can wait; their reader goes on with these
-        if self._ledger.heard:
-            cause = unless_expired(cause)
-        if cause is None and self._exhausted and self._ledger.settled:
-            self.close()
-            raise self._source_error or StopIteration
-        pause = self._patience.pause(cause)
-        if pause is None:
-            self.close()
-            raise self._ledger.ended(cause)
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed, pause)
-        if not self._closed:
-            self._servers.leave(self._server)
-            self._connect()
