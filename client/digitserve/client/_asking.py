@@ -34,8 +34,6 @@ class Asking:
                 return self._call(server, method, request, again.timeout)
             except CallError as error:
                 pause = again.pause(error)
-                if pause is None:
-                    raise
             self._servers.leave(server)
             time.sleep(pause)
 
@@ -78,8 +76,6 @@ class AsyncAsking:
                 return await self._call(server, method, request, again.timeout)
             except CallError as error:
                 pause = again.pause(error)
-                if pause is None:
-                    raise
             self._servers.leave(server)
             await asyncio.sleep(pause)
 
