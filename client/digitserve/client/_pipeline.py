@@ -61,7 +61,7 @@ class AsyncPipeline(AsyncClosing):
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _AsyncAsk(pixels.data, timeout or self._timeout, self._retries)
+        ask = _AsyncAsk(pixels.data, self._timeout if timeout is None else timeout, self._retries)
         self._lanes.add(ask, pixels)
         return await ask.future
 
@@ -102,7 +102,7 @@ class Pipeline(Closing):
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _ThreadAsk(pixels.data, timeout or self._timeout, self._retries)
+        ask = _ThreadAsk(pixels.data, self._timeout if timeout is None else timeout, self._retries)
         self._asked.append((ask, pixels))
         if self._closed:  # looked at after that: what was there before, `close` tells
             raise _closed()
