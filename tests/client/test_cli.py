@@ -265,6 +265,32 @@ def test_an_interrupt_is_one_line(serving: Serving) -> None:
     assert b"Traceback" not in said
 
 
+@pytest.mark.parametrize("module", ["grpc", "digitserve.client.cli.output", "rich.console"])
+def test_an_early_interrupt_is_one_line(module: str) -> None:
+    """Ctrl-C while the command is imported, or what it needs: the same."""
+    pytest.importorskip("rich", reason="tables need the extra `cli`")
+    script = f"""
+import os, signal, sys
+
+class Hand:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Hand)
+from digitserve.command import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "predict", PGM],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FORCE_COLOR": "1"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"digitserve: interrupted\n")
+
+
 def test_a_digit_is_drawn_in_fourteen_lines() -> None:
     """In greys, or in letters where there is no colour."""
     image = bytes([0, 255] * 392)

@@ -45,7 +45,20 @@ def _model_options(command: Any) -> Any:
     return server_options(command)
 
 
-@click.group(epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]})
+class _Interruptible(click.Group):
+    """Ends as `asking` does where a command is interrupted before it asks; Click would say 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs the command that was named."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as error:
+            exits.leave(error, "")
+
+
+@click.group(
+    cls=_Interruptible, epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="digitserve")
 def digitserve() -> None:
     """Asks a digitserve server what handwritten digits are.

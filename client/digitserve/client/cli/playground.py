@@ -32,7 +32,7 @@ def playground(listen: tuple[str, int], address: str, timeout: float) -> None:
     """Serves a page to draw on, and shows what the server makes of it while you do.
 
     Also a webcam, whole files of images, and the server's versions as they change.  Needs the extra
-    `playground`; the webcam also needs the extra `camera`.
+    `playground`; the webcam also needs the extra `camera`.  Ctrl-C ends it, with exit code 0.
 
     \b
     digitserve playground
