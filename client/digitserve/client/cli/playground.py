@@ -38,12 +38,12 @@ def playground(listen: tuple[str, int], address: str, timeout: float) -> None:
     digitserve playground
     digitserve playground --address digits.example:50051 --tls --listen 127.0.0.1:0
     """
-    access = access_of(click.get_current_context())
-
-    def connect() -> AsyncDigitClient:
-        return AsyncDigitClient(address, timeout=timeout, **access)
-
     try:
+        access = access_of(click.get_current_context())
+
+        def connect() -> AsyncDigitClient:
+            return AsyncDigitClient(address, timeout=timeout, **access)
+
         _serve()(*listen, connect, address)
     except Exception as error:
         exits.leave(error, address)
