@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from digitserve.client import (
     AsyncDigitClient,
+    CallError,
     DigitClient,
     Failed,
     Predicted,
@@ -67,7 +68,7 @@ def _sync(address: str | list[str], **options: Any) -> int:
         return client.predict(image_of(4)).digit
 
 
-def _async(address: str, **options: Any) -> int:
+def _async(address: str | list[str], **options: Any) -> int:
     async def ask() -> int:
         async with AsyncDigitClient(address, **options) as client:
             return (await client.predict(image_of(4))).digit
@@ -167,13 +168,56 @@ def test_pauses_are_spread() -> None:
     """Who was refused together does not come back together, and nobody too soon."""
     pauses = {Again(1, 1, None).pause(BUSY) for _ in range(20)}
     assert len(pauses) > 1
-    assert all(pause is not None and 1.0 <= pause <= 1.5 for pause in pauses)
+    assert all(1.0 <= pause <= 1.5 for pause in pauses)
 
 
-def test_busy_and_missing_servers_are_counted_apart() -> None:
-    """Each server is asked once in a round; what is missing is not waited for."""
+def _raised(again: Again, error: CallError) -> CallError:
+    with pytest.raises(CallError) as raised:
+        again.pause(error)
+    return raised.value
+
+
+def test_each_server_is_asked_once_in_a_round() -> None:
+    """At once; after a round in which one was busy there is another, as often as `retries` says."""
     again = Again(1, 2, None)
-    assert again.pause(MISSING) == 0.0
     assert again.pause(BUSY) == 0.0
-    assert again.pause(TOO_LONG) is None
-    assert again.pause(MISSING) is None
+    assert again.pause(BUSY) >= 1.0
+    assert again.pause(BUSY) == 0.0
+    assert _raised(again, BUSY) is BUSY
+
+
+@pytest.mark.parametrize("missing_first", [True, False])
+def test_a_missing_server_takes_no_retry_of_a_busy_one(missing_first: bool) -> None:
+    """It is passed over in each round; in the end the busy one's answer says more."""
+    a_round = [MISSING, BUSY] if missing_first else [BUSY, MISSING]
+    again = Again(3, 2, None)
+    for _ in range(3):
+        assert again.pause(a_round[0]) == 0.0
+        assert again.pause(a_round[1]) >= 1.0
+    assert again.pause(a_round[0]) == 0.0
+    assert _raised(again, a_round[1]) is BUSY
+
+
+def test_servers_that_are_all_missing_are_not_waited_for() -> None:
+    """Nor where one of them was busy before it went."""
+    assert _raised(Again(3, 1, None), MISSING) is MISSING
+    again = Again(3, 2, None)
+    for error in (MISSING, BUSY, MISSING):
+        again.pause(error)
+    assert _raised(again, MISSING) is MISSING
+
+
+def test_what_is_wrong_is_not_asked_again_though_another_server_is_busy() -> None:
+    """It would be as wrong there."""
+    again = Again(3, 2, None)
+    again.pause(BUSY)
+    assert _raised(again, TOO_LONG) is TOO_LONG
+
+
+@pytest.mark.parametrize("ask", [_sync, _async])
+def test_a_busy_server_beside_a_missing_one_is_waited_for(ask: Callable[..., int]) -> None:
+    """As if it were alone."""
+    with busy(2) as (up, engine):
+        assert ask(["127.0.0.1:1", up.address], timeout=60) == 4
+    assert len(engine.came) == 3
+    assert min(engine.pauses) >= _AFTER_S

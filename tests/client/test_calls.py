@@ -208,6 +208,31 @@ def test_a_deadline_is_kept(ask: Ask) -> None:
         engine.go.set()
 
 
+ASKS = {
+    "predict": lambda client: client.predict(BLANK, timeout=0),
+    "models": lambda client: client.models.load(1, timeout=0),
+    "pipeline": lambda client: client.pipeline(timeout=0).predict(BLANK),
+    "pipelined": lambda client: client.pipeline().predict(BLANK, timeout=0),
+}
+
+
+@pytest.mark.parametrize("what", ASKS)
+@pytest.mark.parametrize("client_timeout", [None, 600.0])
+def test_no_time_at_all_is_not_the_default(
+    silent: str, what: str, client_timeout: float | None
+) -> None:
+    """`timeout=0`, what is left of a caller's own deadline: over at once, and not unbounded."""
+
+    async def ask() -> None:
+        async with AsyncDigitClient(silent, timeout=client_timeout) as client:
+            await ASKS[what](client)
+
+    with DigitClient(silent, timeout=client_timeout) as client, pytest.raises(DeadlineExceeded):
+        ASKS[what](client)
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(ask())
+
+
 def test_one_client_serves_many_threads_and_streams(serving: Serving) -> None:
     """Calls and streams of several threads, through one client, do not mix."""
     with DigitClient(serving.address) as client:

@@ -265,6 +265,88 @@ def test_an_interrupt_is_one_line(serving: Serving) -> None:
     assert b"Traceback" not in said
 
 
+@pytest.mark.parametrize("module", ["grpc", "digitserve.client.cli.output", "rich.console"])
+def test_an_early_interrupt_is_one_line(module: str) -> None:
+    """Ctrl-C while the command is imported, or what it needs: the same."""
+    pytest.importorskip("rich", reason="tables need the extra `cli`")
+    script = f"""
+import os, signal, sys
+
+class Hand:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Hand)
+from digitserve.command import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "predict", PGM],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FORCE_COLOR": "1"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"digitserve: interrupted\n")
+
+
+def test_a_name_that_cannot_be_shown_loses_no_answer(serving: Serving, tmp_path: Path) -> None:
+    """What is not UTF-8 in it is replaced, however strict the terminal."""
+    file = os.fsencode(tmp_path) + b"/\xff.pgm"
+    Path(os.fsdecode(file)).write_bytes(Path(PGM).read_bytes())
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from digitserve.command import main; main()"),
+            *("predict", file, "--address", serving.address),
+        ],
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(os.fsencode(tmp_path) + b"/?.pgm 7 ")
+
+
+@pytest.mark.parametrize("given", ["inf", "nan", "1e300"])
+@pytest.mark.parametrize(
+    "command",
+    [["predict", PGM, "--timeout"], ["health", "--timeout"], ["stream", PGM, "--max-age"]],
+)
+def test_a_time_without_an_end_is_wrong_usage(command: list[str], given: str) -> None:
+    """It would be over at once, or overflow."""
+    result = run(*command, given)
+    assert result.exit_code == 2
+    assert f"{given if given != '1e300' else '1e+300'}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["stream", ""], "name a SOURCE"),
+        (["stream", PGM, "--timeout", "1"], "No such option"),
+        (["predict", PGM, "--address", ""], "expected an address"),
+    ],
+)
+def test_what_would_mean_something_else_is_wrong_usage(arguments: list[str], said: str) -> None:
+    """The current folder, a bound that none keeps, no address."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--ca", "--cert"])
+@pytest.mark.parametrize("command", [["predict", PGM], ["bench"], ["playground"]])
+def test_a_file_without_a_certificate_is_named(command: list[str], option: str) -> None:
+    """In one line, where gRPC would say that there is no server."""
+    key = ["--key", PGM] if option == "--cert" else []
+    result = run(*command, option, PGM, *key)
+    said = f"digitserve: {PGM}: no certificate in it, expected PEM\n"
+    assert (result.exit_code, result.stderr) == (3, said)
+
+
 def test_a_digit_is_drawn_in_fourteen_lines() -> None:
     """In greys, or in letters where there is no colour."""
     image = bytes([0, 255] * 392)

@@ -1,12 +1,16 @@
 """Files that lie, break off or were never images: one error that names them, and nothing else."""
 
+import fcntl
 import gzip
 import io
+import os
 import struct
 import sys
+import termios
 import zipfile
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitserve.client.images import ImageFileError, read_images
+from digitserve.client.images import ImageFileError, detect, read_images
+from digitserve.client.load.labels import labels_of
 
 BATCH = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
 
@@ -137,6 +142,68 @@ def test_a_member_of_an_archive_that_is_damaged_is_said(file: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(ImageFileError, match="Bad CRC-32"):
         list(read_images(file))
+
+
+@pytest.fixture(params=["name", "lzma", "encrypted"])
+def unpackable(request: pytest.FixtureRequest) -> bytes:
+    """Archives that `zipfile` stumbles over, each in a way of its own."""
+    buffer = io.BytesIO()
+    packing = zipfile.ZIP_LZMA if request.param == "lzma" else zipfile.ZIP_STORED
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
+        for name in ("x_t\u00e9st.npy", "x_test.npy", "y_test.npy"):
+            archive.writestr(name, saved(lambda member: np.save(member, BATCH)))
+    content = bytearray(buffer.getvalue())
+    if request.param == "name":
+        return bytes(content).replace("\u00e9".encode(), b"\xff\xfe")
+    for member in (b"x_test.npy", b"y_test.npy"):
+        if request.param == "lzma":
+            content[content.find(member) + len(member) + 4] = 0xFF  # the properties of its coder
+        else:
+            content[content.rfind(member) - 38] |= 1  # a flag in the archive's directory
+    return bytes(content)
+
+
+def test_what_cannot_be_unpacked_is_one_error(file: Path, unpackable: bytes) -> None:
+    """Of its images and, without one, of its labels."""
+    broken = file.with_suffix(".npz")
+    broken.write_bytes(unpackable)
+    with pytest.raises(ImageFileError, match="cannot be unpacked"):
+        list(read_images(broken))
+    assert labels_of(broken, 3) is None
+
+
+def _unread(pipe: int) -> int:
+    """How many bytes nobody has read yet."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
+@pytest.mark.parametrize("content", SOUND)
+def test_a_pipe_is_read_as_a_file_is(file: Path, content: bytes) -> None:
+    """However few bytes its first write has."""
+    file.write_bytes(content)
+    reading, writing = os.pipe()
+    os.write(writing, content[:3])
+    with ThreadPoolExecutor(1) as threads:
+        piped = threads.submit(lambda: list(read_images(f"/dev/fd/{reading}")))
+        while _unread(reading):
+            pass
+        with open(writing, "wb") as pipe:
+            pipe.write(content[3:])
+        images = piped.result()
+    os.close(reading)
+    assert [each.pixels for each in images] == [each.pixels for each in read_images(file)]
+
+
+def test_a_pipe_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not fill the memory."""
+    monkeypatch.setattr(detect, "_PIPE_LIMIT", 1000)
+    reading, writing = os.pipe()
+    os.write(writing, bytes(1001))
+    with pytest.raises(ImageFileError, match="more than 1000 bytes from a pipe"):
+        list(read_images(f"/dev/fd/{reading}"))
+    for end in (reading, writing):
+        os.close(end)
 
 
 def test_an_array_can_be_named_in_an_archive_alone(file: Path) -> None:

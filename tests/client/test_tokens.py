@@ -283,6 +283,23 @@ def test_what_is_no_token_is_not_sent(up: Guarded, token: Any) -> None:
     assert "two words" not in str(raised.value)
 
 
+def test_whatever_asks_is_told_that_there_is_no_token(up: Guarded) -> None:
+    """In the provider's own words: a call, a stream and a pipeline, each time."""
+
+    def away() -> str:
+        raise TokenError("the vault is away")
+
+    with DigitClient(up.up.address, token=away) as client, client.pipeline() as pipeline:
+        for ask in (
+            lambda: client.predict(image_of(1)),
+            lambda: list(client.stream([image_of(1)])),
+            lambda: pipeline.predict(image_of(1)),
+            lambda: pipeline.predict(image_of(1)),
+        ):
+            with pytest.raises(TokenError, match=r"^the vault is away$"):
+                ask()
+
+
 def test_a_token_for_this_machine_takes_no_proxy(
     up: Guarded, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:

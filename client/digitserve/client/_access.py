@@ -24,6 +24,7 @@ Metadata: TypeAlias = tuple[tuple[str, str], ...]
 _KEY = "digitserve-key"
 _AUTHORIZATION = "authorization"
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
 _SCHEMES = ("dns:", "ipv4:", "ipv6:")
 
 
@@ -45,7 +46,8 @@ class Tls:
         """Reads the files.
 
         Raises:
-            ValueError: if there is a certificate without a key, or a key without a certificate.
+            ValueError: if there is a certificate without a key, or a key without a certificate, or
+                no certificate in a file that is to hold one.
             OSError: if a file cannot be read.
         """
         if (self.cert is None) != (self.key is None):
@@ -54,6 +56,10 @@ class Tls:
             None if path is None else Path(path).read_bytes()
             for path in (self.ca, self.cert, self.key)
         )
+        for path, content in ((self.ca, ca), (self.cert, cert)):
+            # gRPC would say so in its log, and then that there is no server.
+            if content is not None and not _CERTIFICATE.search(content):
+                raise ValueError(f"{os.fspath(path or '')}: no certificate in it, expected PEM")
         return grpc.ssl_channel_credentials(ca, key, cert)
 
 

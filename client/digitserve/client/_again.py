@@ -27,33 +27,40 @@ class Again:
             servers: how many there are to ask.
             timeout: seconds for all of it; None: no bound.
         """
-        self._retries = retries
+        self._waits, self._left = retries > 0, retries
         self._servers = servers
         self._until = None if timeout is None else time.monotonic() + timeout
-        self._missing = self._busy = 0
+        self._asked = 0  # in the present round: each server is asked once
+        self._refusal: ResourceExhausted | None = None  # of a server that was busy in it
 
     @property
     def timeout(self) -> float | None:
         """Seconds that the next attempt may take."""
         return None if self._until is None else max(0.0, self._until - time.monotonic())
 
-    def pause(self, error: CallError) -> float | None:
-        """Seconds until the next server is asked; None: none is, and this is the answer."""
-        if isinstance(error, Unavailable):
-            self._missing += 1
-            pause = None if self._missing >= self._servers else 0.0
-        elif not isinstance(error, ResourceExhausted) or error.retry_after is None:
-            pause = None  # it will be as wrong another time: too long a message, say
-        else:
-            pause = self._until_free(error.retry_after)
-        if pause is None or self._until is None or time.monotonic() + pause < self._until:
-            return pause
-        return None
+    def pause(self, error: CallError) -> float:
+        """Seconds until the next server is asked.
 
-    def _until_free(self, retry_after: float) -> float | None:
-        """No server is waited for while there is one that was not asked."""
-        self._busy += 1
-        rounds, left = divmod(self._busy, self._servers)
-        if not self._retries or rounds > self._retries:
-            return None
-        return 0.0 if left else later(retry_after)
+        No server is waited for while there is one that was not asked in this round, nor after a
+        round in which all were missing.
+
+        Raises:
+            CallError: if none is: what the caller is told.  A busy server says more than a missing.
+        """
+        if isinstance(error, ResourceExhausted) and error.retry_after is not None:
+            self._refusal = error
+        elif not isinstance(error, Unavailable):
+            raise error  # it will be as wrong another time: too long a message, say
+        refusal, pause = self._refusal, 0.0
+        self._asked += 1
+        if refusal is not None and not self._waits:
+            raise refusal
+        if self._asked == self._servers:
+            if refusal is None or not self._left:
+                raise refusal or error
+            self._left -= 1
+            self._asked, self._refusal = 0, None
+            pause = later(refusal.retry_after or 0.0)
+        if self._until is not None and time.monotonic() + pause >= self._until:
+            raise refusal or error
+        return pause

@@ -120,7 +120,11 @@ class AsyncDigitClient(AsyncClosing):
         """Lets many concurrent calls travel together; see `DigitClient.pipeline`."""
         options = _messages.stream_options(version=version, label=label, brief=brief)
         return AsyncPipeline(
-            self._servers, options, timeout or self._timeout, resume, self._retries
+            self._servers,
+            options,
+            self._timeout if timeout is None else timeout,
+            resume,
+            self._retries,
         )
 
     async def health(

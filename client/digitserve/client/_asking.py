@@ -27,15 +27,15 @@ class Asking:
 
     def anyone(self, method: Method, request: object, timeout: float | None) -> Any:
         """Asks one server after the other, until one is available and not too busy."""
-        again = Again(self._retries, self._servers.count, timeout or self._timeout)
+        again = Again(
+            self._retries, self._servers.count, self._timeout if timeout is None else timeout
+        )
         while True:
             server = self._servers.now
             try:
                 return self._call(server, method, request, again.timeout)
             except CallError as error:
                 pause = again.pause(error)
-                if pause is None:
-                    raise
             self._servers.leave(server)
             time.sleep(pause)
 
@@ -45,7 +45,9 @@ class Asking:
     # retry policy in `_channel` names Predict alone.
     def once(self, method: Method, request: object, timeout: float | None) -> Any:
         """Asks the present server, and no other: for what must not be done twice."""
-        return self._call(self._servers.now, method, request, timeout or self._timeout)
+        return self._call(
+            self._servers.now, method, request, self._timeout if timeout is None else timeout
+        )
 
     def _call(self, server: Server, method: Method, request: object, timeout: float | None) -> Any:
         try:
@@ -71,15 +73,15 @@ class AsyncAsking:
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
         """Asks one server after the other, until one is available and not too busy."""
-        again = Again(self._retries, self._servers.count, timeout or self._timeout)
+        again = Again(
+            self._retries, self._servers.count, self._timeout if timeout is None else timeout
+        )
         while True:
             server = self._servers.now
             try:
                 return await self._call(server, method, request, again.timeout)
             except CallError as error:
                 pause = again.pause(error)
-                if pause is None:
-                    raise
             self._servers.leave(server)
             await asyncio.sleep(pause)
 
@@ -90,7 +92,9 @@ class AsyncAsking:
         timeout: float | None,  # noqa: ASYNC109 - gRPC's deadline, which the server sees
     ) -> Any:
         """Asks the present server, and no other; why, says `Asking.once`."""
-        return await self._call(self._servers.now, method, request, timeout or self._timeout)
+        return await self._call(
+            self._servers.now, method, request, self._timeout if timeout is None else timeout
+        )
 
     async def _call(
         self,

@@ -45,8 +45,11 @@ _OPTIONS: dict[str, int | str] = {
     "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
     # By default a client may wait two minutes for a server that is back already.
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 1_000,
     "grpc.max_reconnect_backoff_ms": 2_000,
+    # Despite its name how long connecting may take; who is refused tries again as soon as before.
+    # Time for a slow link, TLS and two lost SYNs; and a silent host is left within half of
+    # `DEFAULT_TIMEOUT`, so that the same call reaches the next address (with gRPC's 20 s it fails).
+    "grpc.min_reconnect_backoff_ms": 5_000,
     # Tells a dead peer from an idle one.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,

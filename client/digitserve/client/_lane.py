@@ -26,8 +26,10 @@ from digitserve.client._patience import Patience
 from digitserve.client.errors import (
     CallError,
     DeadlineExceeded,
+    DigitServeError,
     Internal,
     ResourceExhausted,
+    TokenError,
     unless_expired,
 )
 from digitserve.client.types import Failed, Prediction
@@ -67,7 +69,7 @@ class Ask(ABC):
         """Gives it what the model says."""
 
     @abstractmethod
-    def fail(self, error: CallError) -> None:
+    def fail(self, error: DigitServeError) -> None:
         """Gives it an error."""
 
 
@@ -142,7 +144,8 @@ class Lane:
         """It was not `close`: whoever waits must not wait for ever."""
         self._life = None
         unforeseen = None if life.cancelled() else life.exception()
-        if isinstance(unforeseen, CallError):
+        error: DigitServeError
+        if isinstance(unforeseen, CallError | TokenError):
             error = unforeseen
         elif unforeseen is None or isinstance(unforeseen, grpc.aio.UsageError):
             error = CallError(grpc.StatusCode.CANCELLED, "the client is closed")
@@ -274,7 +277,7 @@ class Lane:
         self._waiting.clear()
         return asks
 
-    def _fail(self, asks: list[Ask], error: CallError) -> None:
+    def _fail(self, asks: list[Ask], error: DigitServeError) -> None:
         for ask in asks:
             ask.fail(error)
 

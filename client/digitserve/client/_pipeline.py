@@ -19,7 +19,7 @@ from digitserve.client._channel import Servers
 from digitserve.client._closing import AsyncClosing, Closing
 from digitserve.client._lane import Ask, Lane
 from digitserve.client._pixels import Image, Pixels, check_range, one_image
-from digitserve.client.errors import CallError
+from digitserve.client.errors import CallError, DigitServeError
 from digitserve.client.types import Prediction
 from digitserve.v1 import digits_pb2
 
@@ -58,10 +58,11 @@ class AsyncPipeline(AsyncClosing):
         Raises:
             InvalidImage: if it is no such image; nothing was sent.
             CallError: if the server, or the way to it, says no; CANCELLED after `close`.
+            TokenError: if there is no token to send.
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _AsyncAsk(pixels.data, timeout or self._timeout, self._retries)
+        ask = _AsyncAsk(pixels.data, self._timeout if timeout is None else timeout, self._retries)
         self._lanes.add(ask, pixels)
         return await ask.future
 
@@ -102,7 +103,7 @@ class Pipeline(Closing):
         """
         pixels = one_image(image)
         check_range(pixels)
-        ask = _ThreadAsk(pixels.data, timeout or self._timeout, self._retries)
+        ask = _ThreadAsk(pixels.data, self._timeout if timeout is None else timeout, self._retries)
         self._asked.append((ask, pixels))
         if self._closed:  # looked at after that: what was there before, `close` tells
             raise _closed()
@@ -193,7 +194,7 @@ class _AsyncAsk(Ask):
         if not self.future.done():
             self.future.set_result(prediction)
 
-    def fail(self, error: CallError) -> None:
+    def fail(self, error: DigitServeError) -> None:
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -207,7 +208,7 @@ class _ThreadAsk(Ask):
         super().__init__(pixels, timeout, retries)
         self._over = False
         self._prediction: Prediction | None = None
-        self._error: CallError | None = None
+        self._error: DigitServeError | None = None
         self._asleep = threading.Lock()  # the cheapest thing that a thread can wait for
         self._asleep.acquire()
 
@@ -230,7 +231,7 @@ class _ThreadAsk(Ask):
             self._over, self._prediction = True, prediction
             self._asleep.release()
 
-    def fail(self, error: CallError) -> None:
+    def fail(self, error: DigitServeError) -> None:
         if not self._over:
             self._over, self._error = True, error
             self._asleep.release()

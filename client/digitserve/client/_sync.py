@@ -195,7 +195,9 @@ class DigitClient(Closing):
         """
         options = _messages.stream_options(version=version, label=label, brief=brief)
         servers = partial(self._connected, grpc.aio)
-        return Pipeline(servers, options, timeout or self._timeout, resume, self._retries)
+        return Pipeline(
+            servers, options, self._timeout if timeout is None else timeout, resume, self._retries
+        )
 
     def health(self, service: str = "", *, timeout: float | None = None) -> Health:
         """Asks whether the server, or one of its services, is ready.

@@ -15,7 +15,7 @@ from support.serving import Serving
 
 
 def test_it_says_where_it_is_and_ends_in_good_order(serving: Serving) -> None:
-    """The page, the server that it asks; Ctrl-C is how it ends."""
+    """The page, the server that it asks; Ctrl-C is how it ends: with 0, as its help says."""
     command = "from digitserve.client.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", command, "playground", "--listen", "127.0.0.1:0"],
@@ -63,3 +63,10 @@ def test_what_is_no_place_to_listen(place: str) -> None:
     result = CliRunner().invoke(main, ["playground", "--listen", place])
     assert "expected HOST:PORT" in result.stderr
     assert result.exit_code == 2
+
+
+def test_its_help_says_how_it_ends() -> None:
+    """Told from other commands, which are interrupted."""
+    told = " ".join(CliRunner().invoke(main, ["playground", "--help"]).output.split())
+    assert "Ctrl-C ends it, with exit code 0." in told
+    assert "130 interrupted (playground, once it serves: 0)" in told

@@ -56,6 +56,22 @@ def test_an_archive_with_its_labels(playground: Playing) -> None:
     assert end["labels"] == labels.tolist()
 
 
+def _saved(array: Any) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def test_an_image_that_was_saved_flat(playground: Playing) -> None:
+    """784 bytes are one, and not that many labels; 784 integers can be labels alone."""
+    flat = np.load(SAMPLES / "digits.npy")[0].reshape(784)
+    images, end = posted(playground, "flat.npy", _saved(flat))
+    assert len(images["digits"]) == 1
+    assert not end["alone"]
+    (labels,) = posted(playground, "labels.npy", _saved(np.arange(784) % 10))
+    assert (labels["alone"], len(labels["labels"])) == (True, 784)
+
+
 def test_idx_labels_gzipped(playground: Playing) -> None:
     """As MNIST itself is published."""
     content = gzip.compress(b"\0\0\x08\x01\0\0\0\x03\x07\x02\x01")

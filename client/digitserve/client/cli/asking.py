@@ -1,5 +1,6 @@
 """What commands that ask a server share: their options, and the client they ask through."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import click
 
-from digitserve.client import DigitClient, Tls, TokenError
+from digitserve.client import DigitClient, DigitServeError, Tls, TokenError
 from digitserve.client._again import DEFAULT_RETRIES
 from digitserve.client._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT
 from digitserve.client.cli import exits
@@ -18,20 +19,43 @@ _ACCESS = "digitserve.access"
 VERSION = click.IntRange(1, 2**64 - 1)
 
 
+class Finite(click.FloatRange):
+    """A number that is one: neither infinite nor NaN, which no comparison refuses."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """Reads it."""
+        number = super().convert(value, param, context)
+        if not math.isfinite(number):
+            self.fail(f"expected a number, got {value}", param, context)
+        return number
+
+
+#: A time.  Thirty years are enough; far beyond them gRPC and protobuf cannot say it.
+SECONDS = Finite(min=0, min_open=True, max=10**9)
+
+
 def server_options(command: Any) -> Any:
-    """What every command that asks a server takes."""
+    """What every command takes that asks a server by calls."""
+    timeout = click.option(
+        "--timeout",
+        type=SECONDS,
+        default=DEFAULT_TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a call may take.",
+    )
+    return streaming_options(timeout(command))
+
+
+def streaming_options(command: Any) -> Any:
+    """What a command takes that asks by streams alone, which last."""
     for option in (
         *_access_options(),
         click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=DEFAULT_TIMEOUT,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long a call may take.",
-        ),
-        click.option(
             "--address",
+            callback=_no_empty_address,
             envvar="DIGITSERVE_ADDRESS",
             default=DEFAULT_ADDRESS,
             show_default=True,
@@ -41,6 +65,12 @@ def server_options(command: Any) -> Any:
     ):
         command = option(command)
     return command
+
+
+def _no_empty_address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("expected an address, got none")
+    return value
 
 
 def _access_options() -> Iterator[Any]:
@@ -78,15 +108,21 @@ def access_of(context: click.Context) -> dict[str, Any]:
 
     Raises:
         UsageError: if they contradict each other.
+        DigitServeError: if a file of theirs cannot be used.
     """
     told = context.meta.get(_ACCESS, {})
     files = {name: told.get(name) for name in ("ca", "cert", "key")}
     if (files["cert"] is None) != (files["key"] is None):
         raise click.UsageError("--cert and --key go together")
-    tls: Tls | bool = Tls(**files) if any(files.values()) else bool(told.get("tls"))
+    credentials = None
+    if any(files.values()) or told.get("tls"):
+        try:
+            credentials = Tls(**files).credentials()
+        except (OSError, ValueError) as error:
+            raise DigitServeError(str(error)) from None
     return {
         "round_robin": bool(told.get("round_robin")),
-        "tls": tls,
+        "credentials": credentials,
         "token": None if told.get("token") is None else _reader(told["token"]),
         "token_in_plain_text": bool(told.get("token_in_plain_text")),
     }
@@ -122,7 +158,9 @@ def retries_option(command: Any) -> Any:
 
 
 @contextmanager
-def asking(address: str, timeout: float, retries: int = DEFAULT_RETRIES) -> Iterator[DigitClient]:
+def asking(
+    address: str, timeout: float = DEFAULT_TIMEOUT, retries: int = DEFAULT_RETRIES
+) -> Iterator[DigitClient]:
     """A client, and the one place where errors become a line and an exit code."""
     try:
         access = access_of(click.get_current_context())

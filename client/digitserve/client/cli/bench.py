@@ -1,7 +1,6 @@
 """`digitserve bench`: measures a user's own server through the library that will ask it."""
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import click
 
 from digitserve.client import DigitServeError
 from digitserve.client.cli import exits
-from digitserve.client.cli.asking import VERSION, access_of, only_one_model, server_options
+from digitserve.client.cli.asking import VERSION, Finite, access_of, only_one_model, server_options
 from digitserve.client.cli.measured import show
 from digitserve.client.load.data import read_data, stroke_images
 from digitserve.client.load.kinds import Kind, Load
@@ -37,7 +36,7 @@ _FRAMES, _CALLS = 64, 512
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 100_000, min_open=True),
+    type=Finite(0, 100_000, min_open=True),
     metavar="R",
     help="Open loop: R calls or frames a second, whatever the server does.",
 )
@@ -59,11 +58,11 @@ _FRAMES, _CALLS = 64, 512
     f"frames in flight on each stream.  [default: {_CALLS}, with --stream {_FRAMES}]",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
+    "--seconds", type=Finite(0, min_open=True), default=10.0, show_default=True,
     help="For how long calls are started.",
 )  # fmt: skip
 @click.option(
-    "--warm-up", type=click.FloatRange(0), default=1.0, show_default=True, metavar="SECONDS",
+    "--warm-up", type=Finite(0), default=1.0, show_default=True, metavar="SECONDS",
     help="For how long before that.",
 )  # fmt: skip
 @click.option(
@@ -106,9 +105,6 @@ def bench(**options: Any) -> None:
 def _reject(options: dict[str, Any]) -> None:
     """Ends with a line of usage where options contradict each other."""
     only_one_model(options)
-    for name, value in options.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise click.UsageError(f"--{name.replace('_', '-')}: expected a number, got {value}")
     kind = _kind(options)
     if options["rate"] is not None and options["concurrency"] is not None:
         raise click.UsageError("--concurrency is a closed loop, --rate an open one: name one")

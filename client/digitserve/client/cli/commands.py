@@ -12,12 +12,14 @@ import click
 from digitserve.client import Delivery, DigitServeError, Frame, Health
 from digitserve.client.cli import exits, output
 from digitserve.client.cli.asking import (
+    SECONDS,
     VERSION,
     asking,
     json_option,
     only_one_model,
     retries_option,
     server_options,
+    streaming_options,
 )
 from digitserve.client.cli.names import frame_id
 from digitserve.client.cli.tally import Tally
@@ -42,10 +44,23 @@ def _model_options(command: Any) -> Any:
         ),
     ):
         command = option(command)
-    return server_options(command)
+    return command
 
 
-@click.group(epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]})
+class _Interruptible(click.Group):
+    """Ends as `asking` does where a command is interrupted before it asks; Click would say 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs the command that was named."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as error:
+            exits.leave(error, "")
+
+
+@click.group(
+    cls=_Interruptible, epilog=exits.HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="digitserve")
 def digitserve() -> None:
     """Asks a digitserve server what handwritten digits are.
@@ -59,11 +74,15 @@ def digitserve() -> None:
     digitserve models list                       which versions does it hold?
     digitserve playground                        draw, and see what it says
     """
+    # A file's name that the terminal cannot show must not lose the answers.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 @digitserve.command(epilog=exits.HELP)
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @retries_option
+@server_options
 @_model_options
 def predict(
     files: tuple[str, ...],
@@ -107,7 +126,7 @@ def predict(
 )
 @click.option(
     "--max-age",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     metavar="SECONDS",
     help="Skip what is older when its turn comes.",
 )
@@ -124,6 +143,7 @@ def predict(
     default=None,
     help="Steady the labels from picture to picture.  [default: for cameras, URLs and --demo]",
 )
+@streaming_options
 @_model_options
 def stream(
     *,
@@ -134,7 +154,6 @@ def stream(
     save: str | None,
     vote: bool | None,
     address: str,
-    timeout: float,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -151,7 +170,7 @@ def stream(
     digitserve stream --demo
     """
     only_one_model(options)
-    if (source is None) != demo:
+    if source == "" or (source is None) != demo:
         raise click.UsageError("name a SOURCE, or --demo")
     live = source is not None and (source.isdecimal() or "://" in source)
     moving = demo or live or (source is not None and _is_video(source))
@@ -163,7 +182,7 @@ def stream(
     chosen = Delivery[delivery.upper()] if delivery else _usual_delivery(live)
     shown = output.printer(as_json)
     tally = Tally()
-    with asking(address, timeout) as client:
+    with asking(address) as client:
         try:
             if finding:
                 watch = _camera()

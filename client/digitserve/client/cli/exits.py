@@ -36,7 +36,7 @@ Exit codes:
   5  the server refused the request
   6  the server is not serving (health)
   7  the token in its file cannot be read, or would travel in plain text
-  130  interrupted
+  130  interrupted (playground, once it serves: 0)
 """
 
 # What a server that speaks something else makes of our first bytes, in gRPC's words.

@@ -32,18 +32,18 @@ def playground(listen: tuple[str, int], address: str, timeout: float) -> None:
     """Serves a page to draw on, and shows what the server makes of it while you do.
 
     Also a webcam, whole files of images, and the server's versions as they change.  Needs the extra
-    `playground`; the webcam also needs the extra `camera`.
+    `playground`; the webcam also needs the extra `camera`.  Ctrl-C ends it, with exit code 0.
 
     \b
     digitserve playground
     digitserve playground --address digits.example:50051 --tls --listen 127.0.0.1:0
     """
-    access = access_of(click.get_current_context())
-
-    def connect() -> AsyncDigitClient:
-        return AsyncDigitClient(address, timeout=timeout, **access)
-
     try:
+        access = access_of(click.get_current_context())
+
+        def connect() -> AsyncDigitClient:
+            return AsyncDigitClient(address, timeout=timeout, **access)
+
         _serve()(*listen, connect, address)
     except Exception as error:
         exits.leave(error, address)

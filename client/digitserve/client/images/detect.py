@@ -7,16 +7,19 @@ needs Pillow and NumPy.
 import gzip
 import io
 import os
-import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from digitserve.client.images import idx, npy, npz, pgm
 from digitserve.client.images.files import Found, ImageFileError, NamedImage, Unfit
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEAD_BYTES = 16
+# A pipe is held whole: MNIST's 60,000 images as float32 are less.
+_PIPE_LIMIT = 256 * 1024 * 1024
 _EXTRA = "pip install 'digitserve[cli]'"
+_Seekable: TypeAlias = io.BufferedReader | io.BytesIO
 
 
 def read_images(path: str | os.PathLike[str]) -> Iterator[NamedImage]:
@@ -34,14 +37,13 @@ def read_images(path: str | os.PathLike[str]) -> Iterator[NamedImage]:
     file, key = _split(name)
     try:
         with open(file, "rb") as stream:
-            for suffix, pixels in _images(stream, key):
+            for suffix, pixels in _images(stream if stream.seekable() else _whole(stream), key):
                 yield NamedImage(name + suffix, pixels)
     except Unfit as error:
         raise ImageFileError(name, error.came, error.expected) from error
     except (EOFError, zlib.error) as error:
         raise ImageFileError(name, "its compressed data are cut off or broken") from error
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        # What `zipfile` raises for a broken, an encrypted and an exotic archive.
+    except npz.BROKEN as error:
         raise ImageFileError(name, f"cannot be unpacked: {error}") from error
     except OSError as error:
         raise ImageFileError(name, error.strerror or str(error)) from error
@@ -55,8 +57,17 @@ def _split(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def _images(stream: io.BufferedReader, key: str) -> Iterator[Found]:
-    head = stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+def _whole(pipe: io.BufferedReader) -> io.BytesIO:
+    """What a pipe gives, to go back and forth in, as archives and pictures need."""
+    content = pipe.read(_PIPE_LIMIT + 1)
+    if len(content) > _PIPE_LIMIT:
+        raise Unfit(f"more than {_PIPE_LIMIT} bytes from a pipe", "a file, or fewer")
+    return io.BytesIO(content)
+
+
+def _images(stream: _Seekable, key: str) -> Iterator[Found]:
+    head = stream.read(_HEAD_BYTES)
+    stream.seek(0)
     if key and not head.startswith(npz.MAGICS):
         raise Unfit("not a .npz archive", f"one that holds {key!r}")
     if head.startswith(_GZIP_MAGIC):
@@ -75,7 +86,7 @@ def _images(stream: io.BufferedReader, key: str) -> Iterator[Found]:
     return _picture(stream, head)
 
 
-def _picture(stream: io.BufferedReader, head: bytes) -> Iterator[Found]:
+def _picture(stream: _Seekable, head: bytes) -> Iterator[Found]:
     if not head:
         raise Unfit("an empty file", "a picture, .npy, .npz, IDX or PGM")
     try:

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from digitserve.client.images.files import Found, Unfit
 from digitserve.client.images.npy import read_npy
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it, whose `zipfile` refuses LZMA by itself
+
+    class LZMAError(Exception):  # type: ignore[no-redef]
+        """Never raised."""
+
+
 MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
+#: What `zipfile` raises for a broken, an encrypted and an exotic archive.
+BROKEN = (zipfile.BadZipFile, RuntimeError, NotImplementedError, UnicodeDecodeError, LZMAError)
 # Keras publishes MNIST as x_train and x_test; the test images are the ones to ask about.
 _PREFERRED = ("x_test", "x_train", "images", "arr_0")
 

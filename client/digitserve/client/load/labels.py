@@ -9,6 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from digitserve.client.images import npz
+
 _NPY = b"\x93NUMPY"
 _IDX_LABELS = b"\0\0\x08\x01"
 _BROKEN = (
@@ -18,7 +20,7 @@ _BROKEN = (
     ValueError,
     struct.error,
     zlib.error,
-    zipfile.BadZipFile,
+    *npz.BROKEN,
 )
 # Whatever is packed into little: MNIST's 60,000 labels, as int64, are half a million bytes.
 _LIMIT_BYTES = 16 * 1024 * 1024

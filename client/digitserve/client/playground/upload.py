@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from digitserve.client import AsyncDigitClient, DigitServeError
 from digitserve.client.images import ImageFileError, NamedImage, read_images
+from digitserve.client.images.files import IMAGE_BYTES
 from digitserve.client.load.labels import labels_in, labels_of
 
 # MNIST's 60,000 training images are 47 MB.
@@ -121,7 +122,16 @@ async def _answered(
 def _labels_alone(file: Path) -> list[int] | None:
     with file.open("rb") as opened:
         content = opened.read(_MAX_BYTES)
-    return labels_in(content)
+    labels = labels_in(content)
+    # As many bytes as an image has pixels are one that was saved flat.
+    return labels if labels is None or len(labels) != IMAGE_BYTES or not _is_image(file) else None
+
+
+def _is_image(file: Path) -> bool:
+    try:
+        return any(True for _ in read_images(file))
+    except ImageFileError:
+        return False
 
 
 def _line(**fields: Any) -> str:
