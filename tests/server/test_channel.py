@@ -18,6 +18,7 @@ from digitserve.server.errors import BadField, NothingBefore, UnknownModel, Vers
 from digitserve.server.versions.bundle import BundleError
 from digitserve.server.workers.channel import Channel, ChannelClosed, Silence
 from digitserve.server.workers.faults import Unforeseen, raised, told_of
+from digitserve.server.workers.question import SharedQuestion
 
 # What nobody waits for in vain, even on a busy machine.
 _PATIENCE_S = 60.0
@@ -106,6 +107,46 @@ def test_silence_is_not_waited_for() -> None:
             with pytest.raises(Silence):
                 await one.ask("hang", within_s=0)
             assert await one.ask("say", 1, within_s=_PATIENCE_S) == 1
+
+    asyncio.run(scenario())
+
+
+def test_who_owes_too_many_answers_is_asked_no_more() -> None:
+    """It is silent, whether or not anybody waits for them; and it does not hang up."""
+
+    async def scenario() -> None:
+        async with channels() as (one, other):
+            for _ in range(64):
+                with pytest.raises(Silence):
+                    await one.ask("hang", within_s=0)
+            with pytest.raises(Silence):
+                await one.ask("say", within_s=_PATIENCE_S)
+            assert await other.ask("say", 1, within_s=_PATIENCE_S) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_many_ask_at_once_is_asked_once() -> None:
+    """By all who came before it was asked; who comes later gets no answer begun before."""
+
+    async def scenario() -> None:
+        begun: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()
+
+        async def ask() -> int:
+            answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            begun.put_nowait(answer)
+            return await answer
+
+        question = SharedQuestion(ask)
+        first = [asyncio.ensure_future(question.answer()) for _ in range(300)]
+        asked = await begun.get()
+        later = [asyncio.ensure_future(question.answer()) for _ in range(300)]
+        first.pop().cancel()  # the others go on
+        asked.set_result(1)
+        assert set(await asyncio.gather(*first)) == {1}
+        (await begun.get()).set_result(2)
+        assert set(await asyncio.gather(*later)) == {2}
+        assert begun.empty()
 
     asyncio.run(scenario())
 

@@ -5,6 +5,7 @@ import logging
 import shutil
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,8 @@ def test_a_client_may_show_none_where_that_is_said(
 def test_what_is_old_is_not_spoken(files: Files) -> None:
     """TLS 1.2 at the least."""
     context = Tls(files.cert, files.key).context
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert connection.context.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize("name", ["localhost", None])
@@ -158,6 +160,42 @@ def test_new_files_are_used_for_new_connections(
     tls.look()
     assert shown(tls, ours, other, version=version, name=name) == ("two", "c")
     assert refused(lambda: shown(tls, ours, mine, version=version, name=name))
+
+
+def handshaken(
+    tls: Tls, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> ssl.SSLObject:
+    """Shakes hands in memory, resuming a session if the server does; returns the client's side."""
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(back, there, server_hostname="localhost", session=session)
+    server = tls.context.wrap_bio(there, back, server_side=True)
+    for each in (client, server) * 3:
+        with suppress(ssl.SSLWantReadError):
+            each.do_handshake()
+    assert server.getpeercert()
+    for each in (client, server) * 2:
+        with suppress(ssl.SSLWantReadError):
+            each.unwrap()  # the session of whoever parts without a word is forgotten
+    return client
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_authority_that_was_taken_out_is_out_for_old_sessions(
+    files: Files, ours: Authority, theirs: Authority, version: ssl.TLSVersion
+) -> None:
+    """Whoever resumes one shows no certificate, so it ends with the files that it began under."""
+    tls = Tls(files.cert, files.key, files.ca)
+    context = ssl.create_default_context(cafile=ours.path)
+    context.set_alpn_protocols(["h2"])
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(*ours.issue("camera-7"))
+    session = handshaken(tls, context).session
+    resumed = handshaken(tls, context, session).session_reused
+    assert resumed == (version is ssl.TLSVersion.TLSv1_2)
+    files.put(ca=theirs)
+    tls.look()
+    with pytest.raises(ssl.SSLError):
+        handshaken(tls, context, session)
 
 
 def test_a_broken_file_changes_nothing(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from digitserve.client import DigitClient, Unavailable
+from digitserve.server.workers.hand import PROMPT_S
 from digitserve.v1 import digits_pb2, models_pb2
 from support.command import Command
 from support.models import place
@@ -142,6 +143,46 @@ def test_a_new_version_arrives_at_all(bundles: Path) -> None:
             while (why := refusal(each.digits.Predict, request)) != "VERSION_REFUSED":
                 assert why in {"VERSION_UNKNOWN", "VERSION_LOADING"}
         assert {each.answering() for each in both} == {3}
+
+
+def test_a_slow_load_keeps_nobody_from_following(
+    bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels and promotions of others hold at once, and who loads is not taken for dead."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    meddle(
+        monkeypatch,
+        tmp_path / "code",
+        "import pathlib, time\n"
+        "from digitserve.server.versions import gates\n"
+        "usual = gates.check_accuracy\n"
+        "def check(read, *more):\n"
+        "    if read.folder.name == '3':\n"
+        f"        pathlib.Path({str(begun)!r}).touch()\n"
+        f"        while not pathlib.Path({str(go)!r}).exists():\n"
+        "            time.sleep(0.01)\n"
+        "    return usual(read, *more)\n"
+        "gates.check_accuracy = check\n",
+    )
+    with watching_workers(bundles) as command:
+        before = workers_of(command)
+        with connected(command, *before) as both:
+            place(bundles, 3)
+            while not begun.exists():
+                pass
+            # Far less than a worker has to follow before it is ended.
+            models, prompt_s = both[0].models, PROMPT_S / 2
+            label = models_pb2.SetLabelRequest(label="next", version=1)
+            models.SetLabel(label, timeout=prompt_s)
+            assert [each.answering(label="next") for each in both] == [1, 1]
+            models.PromoteVersion(models_pb2.PromoteVersionRequest(version=1), timeout=prompt_s)
+            assert [each.answering() for each in both] == [1, 1]
+            go.touch()
+            for each in both:
+                request = digits_pb2.PredictRequest(pixels=BLANK, version=3)
+                while why := refusal(each.digits.Predict, request):
+                    assert why == "VERSION_LOADING"
+        assert workers_of(command) == before
 
 
 def test_what_one_worker_refuses_is_refused_everywhere(

@@ -4,8 +4,8 @@
                       └─ broken: the old one holds on, one line in the log
 
 `context` is handed to a listener once, and nothing can be taken out of it again, neither a
-certificate's authority nor a chain.  So it only answers the telephone: at each handshake's first
-message it passes the connection on to the context that was made of the files last.
+certificate's authority nor a chain, nor the sessions that it remembers.  So it only answers the
+telephone: each connection is made by the context that was made of the files last.
 """
 
 import ssl
@@ -50,8 +50,8 @@ class Tls:
         self._speaks = speaks
         paths = [path for path in (cert, key, client_ca) if path is not None]
         self._files = Watched(paths, self._read)
-        self.context = self._made()
-        self.context.sni_callback = self._pass_on
+        self.context = _Latest(ssl.PROTOCOL_TLS_SERVER)
+        self.context.latest = lambda: self._fresh
 
     def look(self) -> None:
         """Reads the files again if one has changed."""
@@ -68,16 +68,13 @@ class Tls:
     def _read(self) -> None:
         self._fresh = self._made()
 
-    def _pass_on(self, connection: Any, _: str | None, __: ssl.SSLContext) -> None:
-        # Called for every handshake, also for one that names no server.
-        connection.context = self._fresh
-
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols([self._speaks])
         # What resumes an old session shows no certificate, so an authority that was taken out
-        # would be trusted for as long as its clients come back.
+        # would be trusted for as long as its clients come back.  These switch off tickets, and all
+        # of TLS 1.3; sessions that TLS 1.2 knows by an id are the context's, and end with it.
         context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.num_tickets = 0
         # Without a function it would ask for a passphrase at the terminal.
@@ -86,6 +83,23 @@ class Tls:
             _load(trusted, lambda: context.load_verify_locations(trusted))
             context.verify_mode = ssl.CERT_REQUIRED if self._required else ssl.CERT_OPTIONAL
         return context
+
+
+class _Latest(ssl.SSLContext):
+    """Has another context make its connections.
+
+    Passing a connection on in `sni_callback` is too late: what it may resume is looked up before
+    that, among the sessions of the context that made it.
+
+    Attributes:
+        latest: says which.
+    """
+
+    latest: Callable[[], ssl.SSLContext]
+
+    def wrap_bio(self, *args: Any, **named: Any) -> ssl.SSLObject:
+        """What asyncio, and uvloop, ask for each connection."""
+        return self.latest().wrap_bio(*args, **named)
 
 
 def tls_of(config: Config, speaks: str = "h2") -> Tls | None:

@@ -22,7 +22,7 @@ Handle: TypeAlias = Callable[[str, Any], Awaitable[Any]]
 _LENGTH = struct.Struct(">I")
 # A manifest with its golden answers is 45 kB, all the figures of a worker about as much.
 _LONGEST = 16 * 1024 * 1024
-# Requests of the other side that are being handled.
+# Requests of one side that the other has not answered yet, whether or not anybody still waits.
 _MOST = 64
 
 
@@ -42,6 +42,7 @@ class Channel:
     ) -> None:
         self._reader, self._writer, self._handle = reader, writer, handle
         self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._owed: set[int] = set()  # what the other side has not answered
         self._last = 0
         self._handling: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -69,14 +70,17 @@ class Channel:
         """Asks the other side.
 
         Raises:
-            Silence: if it does not answer in so many seconds.
+            Silence: if it does not answer in so many seconds, or owes all the answers that it may.
             ChannelClosed: if it is gone.
             Exception: what it raised, if that is one of those it may.
         """
         if self._closed:
             raise ChannelClosed
+        if len(self._owed) >= _MOST:
+            raise Silence(what)  # one more, and it would hang up
         self._last += 1
         number = self._last
+        self._owed.add(number)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(within_s):
@@ -84,6 +88,9 @@ class Channel:
                 return await answer
         except TimeoutError:
             raise Silence(what) from None
+        except ChannelClosed:
+            self._owed.discard(number)  # too long to be sent; or nobody is there to owe anything
+            raise
         finally:
             self._asked.pop(number, None)
 
@@ -107,6 +114,7 @@ class Channel:
             self._handling.add(task)
             task.add_done_callback(self._handling.discard)
             return
+        self._owed.discard(message["id"])
         answer = self._asked.get(message["id"])
         if answer is None or answer.done():
             return  # nobody waits for it any more

@@ -30,6 +30,7 @@ from digitserve.server.workers.deciding import Deciding, StandIn
 from digitserve.server.workers.follower import DECIDED, Decision
 from digitserve.server.workers.hand import Hand
 from digitserve.server.workers.preparing import Preparing
+from digitserve.server.workers.question import SharedQuestion
 from digitserve.server.workers.shared import Table
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,9 @@ class Supervisor:
         self._control = model_service(config, self.registry, self.watch).methods
         self._telling = asyncio.Lock()
         self._followed: Decision | None = None
+        # Any caller may have these asked: who asks at the same time has the same answer.
+        self._figures = SharedQuestion(lambda: self._asked("figures"))
+        self._sums = SharedQuestion(self._summed)
         self._shadows: dict[int, dict[int, tuple[int, int]]] = {}
         self._background: asyncio.Task[None] | None = None
         self._stop_metrics = lambda: None
@@ -133,7 +137,7 @@ class Supervisor:
 
     async def figures(self) -> dict[int, Snapshot]:
         """What each worker that serves tells of itself, by its place."""
-        return {hand.place: told for hand, told in await self._asked("figures")}
+        return {hand.place: told for hand, told in await self._figures.answer()}
 
     # --- start and end -------------------------------------------------------------------------
 
@@ -235,8 +239,7 @@ class Supervisor:
         method = self._control[name]
         assert method.unary is not None
         if name == "ListVersions":
-            for hand, told in await self._asked("sums"):
-                self._sum(hand, told)
+            await self._sums.answer()
         nobody = cast("Any", None)  # these handlers do not ask who calls: the worker did
         message = method.request.FromString(base64.b85decode(request))
         said = await method.unary(message, nobody)
@@ -256,6 +259,10 @@ class Supervisor:
             for hand, told in zip(hands, heard, strict=True)
             if not isinstance(told, BaseException)
         ]
+
+    async def _summed(self) -> None:
+        for hand, told in await self._asked("sums"):
+            self._sum(hand, told)
 
     def _sum(self, hand: Hand, told: dict[str, Any]) -> None:
         """Adds what a worker tells to what the others, and those that are gone, told."""
