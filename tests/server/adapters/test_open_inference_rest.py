@@ -61,6 +61,13 @@ def classified(output: str, classes: Any) -> dict[str, Any]:
     return {"name": output, "parameters": {"classification": classes}}
 
 
+def parametrized(of: str, **parameters: Any) -> dict[str, Any]:
+    """A request whose parameters, or its input's or output's, are these."""
+    sent: dict[str, Any] = {"inputs": [tensor(image_of(1))], "outputs": [{"name": "digit"}]}
+    (sent if of == "request" else sent[of][0])["parameters"] = parameters
+    return sent
+
+
 @pytest.mark.parametrize("version", ["", "/versions/1", "/versions/stable"])
 def test_images_are_read(up: Serving, version: str) -> None:
     """Of whichever version is named."""
@@ -165,6 +172,36 @@ WRONG: dict[str, tuple[Any, int, str]] = {
         "binary_data_size",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "field"),
+    [
+        (parametrized("outputs", shared_memory_region="x"), 501, "shared memory"),
+        (parametrized("inputs", shared_memory_region="x"), 501, "shared memory"),
+        (parametrized("request", triton_x=1), 400, "triton_"),
+        (parametrized("request", priority="high"), 400, "'priority'"),
+        (parametrized("request", timeout=True), 400, "'timeout'"),
+        (parametrized("request", mine=[1]), 400, "'mine'"),
+        (parametrized("request", mine=2**64), 400, "'mine'"),
+        (parametrized("request", **{"\ud800": 1}), 400, "parameters"),
+    ],
+)
+def test_parameters_are_refused_as_grpc_refuses_them(
+    up: Serving, sent: Any, status: int, field: str
+) -> None:
+    """What cannot be had, what is Triton's own, and what has another type than it should."""
+    came, said = told(up, INFER, sent)
+    assert came == status
+    assert field in said["error"]
+
+
+def test_parameters_that_nobody_knows_are_left_alone(up: Serving) -> None:
+    """Of whichever type they are, and those that Triton knows as well."""
+    known = {"priority": 2**63, "timeout": -1, "sequence_id": "mine", "sequence_start": True}
+    sent = parametrized("request", mine="\ud800", half=0.5, **known)
+    sent["inputs"][0]["parameters"] = {"mine": None}
+    assert told(up, INFER, sent)[0] == 200
 
 
 @pytest.mark.parametrize("wrong", WRONG)

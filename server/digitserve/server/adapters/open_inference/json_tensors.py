@@ -45,6 +45,7 @@ def request_of(told: dict[str, Any], binary: bytes, model: str, version: str) ->
     request = message("ModelInferRequest")(
         model_name=model, model_version=version, id=_text(told.get("id", ""), "id")
     )
+    _pass_on(told, request, "binary_data_output")
     for at, each in enumerate(_list(told.get("inputs", []), "inputs")):
         where = f"inputs[{at}]"
         sent = _object(each, where)
@@ -53,7 +54,7 @@ def request_of(told: dict[str, Any], binary: bytes, model: str, version: str) ->
             datatype=_text(sent.get("datatype", ""), f"{where}.datatype"),
             shape=_shape(sent.get("shape", []), f"{where}.shape"),
         )
-        size = _object(sent.get("parameters", {}), f"{where}.parameters").get("binary_data_size")
+        size = _pass_on(sent, tensor, "binary_data_size", where)
         if size is not None:
             content, binary = _cut(binary, size, where)
         elif "data" in sent:
@@ -68,9 +69,7 @@ def request_of(told: dict[str, Any], binary: bytes, model: str, version: str) ->
         where = f"outputs[{at}]"
         sent = _object(each, where)
         output = request.outputs.add(name=_text(sent.get("name", ""), f"{where}.name"))
-        parameters = _object(sent.get("parameters", {}), f"{where}.parameters")
-        if "classification" in parameters:
-            _set(output.parameters["classification"], parameters["classification"])
+        _pass_on(sent, output, "binary_data", where)
     return request
 
 
@@ -132,12 +131,33 @@ def _texts(raw: bytes) -> Iterator[str]:
         yield raw[begin:at].decode()
 
 
+def _pass_on(told: dict[str, Any], into: Any, ours: str, where: str = "") -> Any:
+    """Gives parameters to a message, to be checked as gRPC's are.
+
+    Returns:
+        The one that is JSON's alone; None: there is none.
+    """
+    field = f"{where}.parameters".lstrip(".")
+    parameters = _object(told.get("parameters", {}), field)
+    for name, value in parameters.items():
+        if name != ours:
+            _set(into.parameters[_text(name, field)], value)
+    return parameters.get(ours)
+
+
 def _set(parameter: Any, value: object) -> None:
-    """A parameter of gRPC's; of what is no whole number, only that it is none."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        parameter.int64_param = value
-    else:
-        parameter.string_param = ""
+    """A parameter of gRPC's; without a value, if its types have none such."""
+    if isinstance(value, bool):
+        parameter.bool_param = value
+    elif isinstance(value, int):
+        if abs(value) < 2**63:
+            parameter.int64_param = value
+        elif 0 < value < 2**64:
+            parameter.uint64_param = value
+    elif isinstance(value, float):
+        parameter.double_param = value
+    elif isinstance(value, str):  # half a surrogate is JSON's, and no UTF-8
+        parameter.string_param = value.encode(errors="replace").decode()
 
 
 def _content(data: object, tensor: Any, where: str) -> bytes:
