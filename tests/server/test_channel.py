@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from digitserve.server import errors
 from digitserve.server.errors import BadField, NothingBefore, UnknownModel, VersionInUse
-from digitserve.server.versions.bundle import BundleError
+from digitserve.server.versions.bundle import BundleError, BundleUnread
 from digitserve.server.workers.channel import Channel, ChannelClosed, Silence
 from digitserve.server.workers.faults import Unforeseen, raised, told_of
 from digitserve.server.workers.question import SharedQuestion
@@ -208,6 +208,7 @@ def test_an_answer_of_any_form_is_an_answer_or_an_exception(answer: object) -> N
         NothingBefore(),
         VersionInUse(3, ["stable"]),
         BundleError(Path("models/3"), "is no bundle", "of a sort"),
+        BundleUnread(Path("models/3"), "Too many open files"),
     ],
 )
 def test_an_error_says_the_same_on_the_other_side(error: Exception) -> None:

@@ -1,5 +1,7 @@
 """The files behind credentials: what they may say, and what happens when they change."""
 
+import errno
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,11 @@ class _Shown:
 
     def certificate(self) -> str:
         return self._certificate
+
+
+def no_descriptor(*_: object) -> bytes:
+    """As a file is opened when too many are."""
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def identify(tokens: Tokens, **shown: str) -> Any:
@@ -108,6 +115,24 @@ def test_a_broken_file_changes_nothing(tmp_path: Path, caplog: pytest.LogCapture
         assert known.identify(call).name == "n"
     tokens.revoke("n")
     assert known.look() is True
+    with pytest.raises(CredentialWrong):
+        known.identify(call)
+
+
+def test_what_could_not_be_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that was revoked when no descriptor was left is refused once there is one."""
+    tokens = Tokens(tmp_path)
+    token = tokens.add("n")
+    known = Credentials(Config(tokens=tokens.path), time.time)
+    tokens.revoke("n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", no_descriptor)
+        assert [known.look() for _ in range(3)] == [False] * 3
+    assert len(caplog.records) == 1
+    assert known.look() is True
+    call: Any = _Shown(authorization=f"Bearer {token}")
     with pytest.raises(CredentialWrong):
         known.identify(call)
 

@@ -1,9 +1,12 @@
 """A folder of bundles under a running server: what comes, what goes, what is refused."""
 
 import asyncio
+import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -118,6 +121,34 @@ def test_what_was_refused_is_tried_again_once_it_changes(tmp_path: Path) -> None
         look(up)
         assert states(up) == {2: READY, 3: READY}
         assert answering(up) == 3
+
+
+@pytest.mark.parametrize("unread", ["manifest.json", "model.tflite"])
+def test_what_could_not_be_read_is_tried_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    unread: str,
+) -> None:
+    """At each look, though no file changed; until then it is refused, once, and in one line."""
+    place(tmp_path, 1, 2)
+    usual = Path.open
+
+    def open_(path: Path, *how: Any, **more: Any) -> Any:
+        if path == tmp_path / "3" / unread:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return usual(path, *how, **more)
+
+    with watching(tmp_path) as up:
+        place(tmp_path, 3)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", open_)
+            for _ in range(3):
+                look(up)
+                assert states(up) == {1: READY, 2: READY, 3: REFUSED}
+        assert (up.server.registry.refusals, caplog.text.count("refused")) == (1, 1)
+        look(up)
+        assert (answering(up), states(up)) == (3, {2: READY, 3: READY})
 
 
 def test_what_is_gone_is_let_go(tmp_path: Path) -> None:

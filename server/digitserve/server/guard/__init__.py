@@ -9,3 +9,7 @@ Knows what a call is, and neither a transport nor a digit.  Without a guard noth
 
 class GuardError(Exception):
     """The guard cannot be set up: one of its files cannot be read, or is wrong; says which."""
+
+
+class FileUnread(GuardError):
+    """The system did not let us read a file, as it may at another time."""

@@ -1,7 +1,8 @@
 """Files that are read again when they change.
 
 A look costs a system call for each.  What is broken, or gone, changes nothing: what was read before
-holds on, and the log gets one line.
+holds on, and the log gets one line.  What could not be read is tried again at each look: nobody
+changes a file twice because there was no descriptor left for the first time.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from digitserve.server.guard import GuardError
+from digitserve.server.guard import FileUnread, GuardError
 
 _log = logging.getLogger(__name__)
 
@@ -35,19 +36,26 @@ class Watched:
         """
         self._paths, self._read = paths, read
         self._seen = self._signatures()  # before they are read: what changes meanwhile is seen
+        self._unread = ""  # why they could not be read at the last look
         read()
 
     def look(self) -> bool:
         """Reads them again if one has changed; returns whether they were taken in."""
         now = self._signatures()
         if now == self._seen:
+            self._unread = ""
             return False
-        self._seen = now
         try:
             self._read()
         except GuardError as error:
-            _log.error("%s; what was read before holds on", error)
+            unread = str(error) if isinstance(error, FileUnread) else ""
+            if not unread:
+                self._seen = now
+            if not unread or unread != self._unread:
+                _log.error("%s; what was read before holds on", error)
+            self._unread = unread
             return False
+        self._seen, self._unread = now, ""
         _log.info("read again: %s", ", ".join(map(str, self._paths)))
         return True
 
@@ -59,12 +67,12 @@ def read_bytes(path: Path) -> bytes:
     """Reads a whole file.
 
     Raises:
-        GuardError: naming it, and what the system says.
+        FileUnread: naming it, and what the system says.
     """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise GuardError(f"{path}: cannot be read: {error.strerror}") from error
+        raise FileUnread(f"{path}: cannot be read: {error.strerror}") from error
 
 
 async def look_again(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from digitserve.server.config import Config
-from digitserve.server.guard import GuardError
+from digitserve.server.guard import FileUnread, GuardError
 from digitserve.server.guard.files import LOOK_S, Watched, look_again
 
 
@@ -142,9 +142,10 @@ def _load(path: Path, load: Callable[[], object]) -> None:
         # OpenSSL does not say which of the two it was.
         why = error.reason or "no certificate in PEM"
         raise GuardError(f"{path}, or what goes with it: {why.replace('_', ' ').lower()}") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise GuardError(f"{path}, or what goes with it: {why}") from None
+    except OSError as error:
+        raise FileUnread(f"{path}, or what goes with it: {error.strerror or error}") from None
+    except ValueError as error:
+        raise GuardError(f"{path}, or what goes with it: {error}") from None
 
 
 def _no_passphrase() -> str:

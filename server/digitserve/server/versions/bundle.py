@@ -34,6 +34,10 @@ class BundleError(Exception):
         return f"{self._path.name}: {self._why}" if self._path.suffix else self._why
 
 
+class BundleUnread(BundleError):
+    """A bundle that the system did not let us read, as it may at another time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle whose files are what its manifest says."""
@@ -59,8 +63,10 @@ def read_bundle(folder: Path) -> Bundle:
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(path, _os_reason(error)) from error
+    except UnicodeDecodeError as error:
+        raise BundleError(path, "is not UTF-8") from error
+    except OSError as error:
+        raise unread(path, error) from error
     try:
         manifest = json_format.Parse(text, manifest_pb2.ModelManifest())
     except json_format.ParseError as error:
@@ -91,12 +97,14 @@ def _check_file(folder: Path, file: manifest_pb2.ModelFile) -> None:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(path, _os_reason(error)) from error
+        raise unread(path, error) from error
     if len(content) != file.size:
         raise BundleError(path, f"expected {file.size} bytes, got {len(content)}")
     if (actual := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise BundleError(path, f"expected SHA-256 {file.sha256}, got {actual}")
 
 
-def _os_reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "is not UTF-8"
+def unread(path: Path, error: OSError) -> BundleError:
+    """Says why a file could not be read: one that is not there is wrong until it comes."""
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    return (BundleError if missing else BundleUnread)(path, error.strerror or str(error))

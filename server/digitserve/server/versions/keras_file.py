@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from digitserve.server.versions.bundle import BundleError
+from digitserve.server.versions.bundle import BundleError, unread
 
 _COMPILER = "digitserve.trainer.export"
 _TIMEOUT_S = 300
@@ -32,7 +32,7 @@ def compiled_bundle(path: Path, input_range: str | None) -> Path:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise BundleError(path, error.strerror or str(error)) from error
+        raise unread(path, error) from error
     folder = _cache() / f"{digest}-{input_range or 'own'}"
     if folder.is_dir():
         return folder

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from digitserve.server.config import Config
 from digitserve.server.errors import UnknownModel
-from digitserve.server.versions.bundle import BundleError
+from digitserve.server.versions.bundle import BundleError, BundleUnread
 from digitserve.server.versions.loading import found, load, settings_of
 from digitserve.server.versions.registry import Registry
 from digitserve.server.versions.settings import STABLE, Gates
@@ -51,6 +51,7 @@ class Watch:
         self._registry = registry
         self._wrong = ""  # what was wrong with models.toml, when it was read last
         self._seen: dict[int, _Signature] = {}  # each bundle as it was when it was tried
+        self._unread: set[int] = set()  # what the system did not let us read when it was tried
         self._asked: set[int] = set()  # loaded by a caller, whatever the policy says
         self._unasked: set[int] = set()  # unloaded by one
         self._lock = asyncio.Lock()
@@ -184,8 +185,11 @@ class Watch:
         return (by_policy | named) & set(there) - self._unasked
 
     def _todo(self, there: Mapping[int, Path], failed: set[int]) -> list[int]:
-        """What is wanted, and has not failed as it is now; the oldest first."""
-        refused = self._refused(there) | failed
+        """What is wanted, and has not failed as it is now; the oldest first.
+
+        What could not be read is tried at each look: its files need not change for that.
+        """
+        refused = self._refused(there) - self._unread | failed
         return sorted(
             number
             for number in self._wanted(there, refused) - refused
@@ -199,11 +203,15 @@ class Watch:
     async def _try(self, number: int, path: Path, pause_s: float = 0.0) -> Version | BundleError:
         """Loads a version, in a thread."""
         self._seen[number] = _signature(path)
-        self._registry.loading(number)
+        if number not in self._unread:  # or else it stays refused until it is read
+            self._registry.loading(number)
+        self._unread.discard(number)
         gates = self._registry.settings.gates
         try:
             return await self._load_version(number, path, gates, pause_s)
         except BundleError as error:
+            if isinstance(error, BundleUnread):
+                self._unread.add(number)
             return error
         except asyncio.CancelledError:  # whoever asked for it has gone: as if nobody had asked
             self._registry.forget(number)
@@ -216,8 +224,13 @@ class Watch:
         """Lets a version answer, or keeps it out."""
         if isinstance(loaded, Version):
             self._registry.add(loaded)
-        else:
+        elif not self._told(number, loaded.told):
             self._registry.refuse(number, loaded.told)
+
+    def _told(self, number: int, why: str) -> bool:
+        """Whether a version is refused for this already, and the log has it."""
+        entry = self._registry.known.get(number)
+        return entry is not None and entry.state is State.REFUSED and entry.reason == why
 
     def _forget_unwanted(self, there: Mapping[int, Path]) -> None:
         refused = self._refused(there)

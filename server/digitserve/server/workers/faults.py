@@ -13,7 +13,7 @@ from digitserve.server.addresses import AddressError
 from digitserve.server.errors import DomainError
 from digitserve.server.extras import MissingExtra
 from digitserve.server.guard import GuardError
-from digitserve.server.versions.bundle import BundleError
+from digitserve.server.versions.bundle import BundleError, BundleUnread
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def told_of(error: Exception) -> list[Any]:
             return ["domain", type(error).__name__, fields]
         case BundleError():
             path, why, detail = error.parts
-            return ["bundle", str(path), why, detail]
+            kind = "unread" if isinstance(error, BundleUnread) else "bundle"
+            return [kind, str(path), why, detail]
         case AddressError() | GuardError() | MissingExtra():
             return ["refused", str(error)]
     _log.error("between supervisor and worker", exc_info=error)
@@ -53,6 +54,8 @@ def raised(told: Any) -> Exception:
                     return Unforeseen()
         case ["bundle", str(path), str(why), str(detail)]:
             return BundleError(Path(path), why, detail)
+        case ["unread", str(path), str(why), str(detail)]:
+            return BundleUnread(Path(path), why, detail)
         case ["refused", str(why)]:
             return Refused(why)
     return Unforeseen()
