@@ -106,9 +106,10 @@ class Front:
         await asyncio.wait({self._serving}, timeout=grace_s)
         self._uvicorn.force_exit = True
         state = self._uvicorn.server_state
-        for task in state.tasks:
+        running = set(state.tasks)
+        for task in running:
             task.cancel()
-        await asyncio.wait({self._serving}, timeout=_LAST_BYTES_S)
+        await asyncio.wait({self._serving, *running}, timeout=_LAST_BYTES_S)
         # Who does not read what was written to him would keep us: from Python 3.12 on a listener
         # is closed when its connections are.
         for connection in list(state.connections):
