@@ -110,7 +110,7 @@ def test_a_name_that_is_too_long_comes_back_cut(serving: Serving) -> None:
     """A few bytes may unpack to megabytes: more than a client takes, 64 times over."""
     with serving.digits() as stub:
         (failed,) = stub.StreamPredict(iter([frame(frame_id="x" * 1_000_000)]))
-    assert failed.frame_id == "x" * 256 + "..."
+    assert failed.frame_id == "x" * 1024 + "..."
     assert reason_of(failed.failed) == "FRAME_ID_LENGTH"
 
 

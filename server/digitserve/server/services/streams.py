@@ -179,7 +179,8 @@ class Stream:
                 self._account.charge(len(images))
             frame.images = images
         except DomainError as error:
-            frame.frame_id = abridged(frame.frame_id, self._config.max_frame_id_bytes)
+            # Whole, for who sends a little too much; but a few bytes may unpack to megabytes.
+            frame.frame_id = abridged(frame.frame_id, 4 * self._config.max_frame_id_bytes)
             frame.fail(error)
         return frame
 
