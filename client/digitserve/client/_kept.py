@@ -42,3 +42,5 @@ class Kept(Generic[T]):
             except StopIteration as end:
                 result: T = end.value
                 return result
+            if self._future is None:  # it waits for nothing, and lets others run
+                yield

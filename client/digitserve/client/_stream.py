@@ -9,6 +9,7 @@ One for threads and one for asyncio, with the same words.
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -25,7 +26,43 @@ from digitserve.client.types import Frame, Outcome
 from digitserve.v1 import digits_pb2
 
 
-class Stream(Closing, Iterator[Outcome]):
+class _Carried(ABC):
+    """What is to be known, and decided, between two calls."""
+
+    def __init__(
+        self, servers: Servers, ledger: Ledger, timeout: float | None, resume: float
+    ) -> None:
+        self._servers = servers
+        self._ledger = ledger
+        self._timeout = timeout
+        self._patience = Patience(resume, servers.count)
+        self._exhausted = self._closed = False
+        self._source_error: BaseException | None = None
+        self._why: BaseException | None = None  # what whoever reads is to hear of the end
+        self._call: Any = None
+
+    @abstractmethod
+    def _end(self, why: BaseException | None) -> None:
+        """Nothing goes on: whoever reads hears why, or the plain end."""
+
+    def _pause(self, cause: CallError | None) -> float | None:
+        """The call has ended: seconds until another goes on; None: none does for now, or ever."""
+        if self._closed or self._ledger.superseded:
+            return None  # the call can wait; their reader goes on with these
+        if self._ledger.heard:
+            cause = unless_expired(cause)
+        if cause is None and self._ledger.settled:
+            if self._exhausted:
+                self._end(self._source_error)
+                return None
+            self._patience.rested()  # a quiet stream was too old: nobody is the worse for it
+        pause = self._patience.pause(cause)
+        if pause is None:
+            self._end(self._ledger.ended(cause))
+        return pause
+
+
+class Stream(_Carried, Closing, Iterator[Outcome]):
     """The outcomes of a stream, in order.
 
     A thread reads the source into the ledger, gRPC's own thread sends from there, and whoever
@@ -40,15 +77,8 @@ class Stream(Closing, Iterator[Outcome]):
         timeout: float | None,
         resume: float,
     ) -> None:
-        self._servers = servers
-        self._ledger = ledger
-        self._timeout = timeout
-        self._patience = Patience(resume, servers.count)
+        super().__init__(servers, ledger, timeout, resume)
         self._changed = threading.Condition()
-        self._exhausted = self._closed = False
-        self._source_error: BaseException | None = None
-        self._why: BaseException | None = None  # what whoever reads is to hear of the end
-        self._call: Any = None
         servers.when_closed(self._end)
         self._connect()
         threading.Thread(target=self._pump, args=(iter(frames),), daemon=True).start()
@@ -78,7 +108,6 @@ class Stream(Closing, Iterator[Outcome]):
         self._end(None)
 
     def _end(self, why: BaseException | None) -> None:
-        """Nothing goes on: whoever reads hears why, or the plain end."""
         with self._changed:
             if self._closed:
                 return
@@ -136,18 +165,7 @@ class Stream(Closing, Iterator[Outcome]):
 
     def _resume(self, cause: CallError | None) -> None:
         """The call has ended: another goes on, or the stream ends."""
-        if self._closed or self._ledger.superseded:
-            return  # the call can wait; their reader goes on with these
-        if self._ledger.heard:
-            cause = unless_expired(cause)
-        if cause is None and self._ledger.settled:
-            if self._exhausted:
-                self._end(self._source_error)
-                return
-            self._patience.rested()  # a quiet stream was too old: nobody is the worse for it
-        pause = self._patience.pause(cause)
-        if pause is None:
-            self._end(self._ledger.ended(cause))
+        if (pause := self._pause(cause)) is None:
             return
         with self._changed:
             self._changed.wait_for(lambda: self._closed, pause)
@@ -160,7 +178,7 @@ class Stream(Closing, Iterator[Outcome]):
             self._end(error)
 
 
-class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
+class AsyncStream(_Carried, AsyncClosing, AsyncIterator[Outcome]):
     """The outcomes of a stream, in order.
 
     gRPC's own task sends from the ledger, and fills it from the source as far as the window allows;
@@ -175,19 +193,12 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         timeout: float | None,
         resume: float,
     ) -> None:
-        self._servers = servers
+        super().__init__(servers, ledger, timeout, resume)
         self._source = aiter(frames if isinstance(frames, AsyncIterable) else _each(frames))
-        self._ledger = ledger
-        self._timeout = timeout
-        self._patience = Patience(resume, servers.count)
         self._changed = asyncio.Event()
         self._rested = asyncio.Event()  # a pause between two calls is over
         self._coming: Kept[Outcome | None] | None = None  # outlives who waits for it
         self._fetch: asyncio.Future[Frame | Image] | None = None  # outlives the call that began it
-        self._exhausted = self._closed = False
-        self._source_error: BaseException | None = None
-        self._why: BaseException | None = None  # what whoever reads is to hear of the end
-        self._call: Any = None
         servers.when_closed(self._end)
         self._connect()
 
@@ -196,7 +207,7 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
             self._coming = Kept(self._next())
         try:
             outcome = await self._coming
-        except Exception:
+        except Exception:  # it is over; who is cancelled leaves it to whoever reads next
             self._coming = None
             raise
         self._coming = None
@@ -233,7 +244,6 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
         self._end(None)
 
     def _end(self, why: BaseException | None) -> None:
-        """Nothing goes on: whoever reads hears why, or the plain end."""
         if self._closed:
             return
         self._closed, self._why = True, why
@@ -288,18 +298,7 @@ class AsyncStream(AsyncClosing, AsyncIterator[Outcome]):
 
     async def _resume(self, cause: CallError | None) -> None:
         """The call has ended: another goes on, or the stream ends."""
-        if self._closed or self._ledger.superseded:
-            return  # the call can wait; their reader goes on with these
-        if self._ledger.heard:
-            cause = unless_expired(cause)
-        if cause is None and self._ledger.settled:
-            if self._exhausted:
-                self._end(self._source_error)
-                return
-            self._patience.rested()  # a quiet stream was too old: nobody is the worse for it
-        pause = self._patience.pause(cause)
-        if pause is None:
-            self._end(self._ledger.ended(cause))
+        if (pause := self._pause(cause)) is None:
             return
         self._rested.clear()
         timer = asyncio.get_running_loop().call_later(pause, self._rested.set)
